@@ -1,0 +1,13 @@
+"""islet: the latent-per-span language model that latentd serves, and how it is trained.
+
+config.py   what a configuration file may say
+corpus.py   corpora on disk -> token arrays, split into segments
+spans.py    tokens -> spans, the rule that the C code implements too
+rows.py     token arrays -> training rows
+layers.py   attention, feed-forward, norms, rotary positions
+model.py    encoder, refiner, mixer, decoder
+optimiser.py  Muon and AdamW
+training.py the loop: schedule, checkpoints, progress, loss curve
+gguf.py     writes the model file
+export.py   checkpoint -> model file and test vectors
+"""

@@ -1,0 +1,45 @@
+"""Command line behind model/train and model/export."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+from .config import MODEL_FOLDER, load_config
+
+
+def train(arguments):
+    from .training import Run
+    config = load_config(arguments.name)
+    if arguments.tokens:
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, tokens=arguments.tokens))
+    Run(config, arguments.data, MODEL_FOLDER / "run" / config.model.name).train()
+
+
+def export(arguments):
+    from .export import export_model
+    export_model(load_config(arguments.name), Path(arguments.output))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="model")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("train", help="train a model, or go on training it")
+    command.add_argument("name", help="a configuration in model/configs")
+    command.add_argument("--data", required=True, help="folder of the corpora")
+    command.add_argument("--tokens", type=int, help="train for so many tokens instead of the configuration's")
+    command.set_defaults(run=train)
+    command = commands.add_parser("export", help="write the model file from the last checkpoint")
+    command.add_argument("name", help="a configuration in model/configs")
+    command.add_argument("output", help="model file to write")
+    command.set_defaults(run=export)
+    arguments = parser.parse_args()
+    try:
+        arguments.run(arguments)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the last checkpoint is kept")
+
+
+main()

@@ -1,0 +1,143 @@
+"""Building blocks shared by every sub-network: RMSNorm, rotary positions, attention, SwiGLU, one layer of them."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+EPSILON = 1e-5
+
+
+def rms_norm(x):
+    """x / sqrt(mean(x^2) + EPSILON), over the last axis, in float32 (arXiv 1910.07467)."""
+    x = x.float()
+    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+
+
+class Norm(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return rms_norm(x) * self.gain
+
+
+def rotary_tables(length, width, device, base=10000.0):
+    """cos and sin of shape (length, width/2) for positions 0..length-1 (arXiv 2104.09864)."""
+    rates = base ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+    angles = torch.arange(length, device=device, dtype=torch.float32)[:, None] * rates
+    return angles.cos(), angles.sin()
+
+
+def rotate(x, tables):
+    """Rotates neighbouring pairs (2i, 2i+1) of the last axis; x: ..., length, width."""
+    cos, sin = tables
+    even, odd = x[..., 0::2], x[..., 1::2]
+    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+class Attention(nn.Module):
+    """Projections of multi-head attention with QK-norm; who attends to whom is the caller's business."""
+
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.query_gain = nn.Parameter(torch.ones(width // heads))
+        self.key_gain = nn.Parameter(torch.ones(width // heads))
+
+    def split(self, x):
+        """..., length, width -> ..., heads, length, width/heads"""
+        return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
+
+    def queries(self, x):
+        return rms_norm(self.split(self.query(x))) * self.query_gain
+
+    def keys(self, x):
+        return rms_norm(self.split(self.key(x))) * self.key_gain
+
+    def values(self, x):
+        return self.split(self.value(x))
+
+    def join(self, x):
+        return self.out(x.transpose(-2, -3).flatten(-2))
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (arXiv 2002.05202)."""
+
+    def __init__(self, width, inner):
+        super().__init__()
+        self.gate = nn.Linear(width, inner, bias=False)
+        self.up = nn.Linear(width, inner, bias=False)
+        self.down = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x):
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class Layer(nn.Module):
+    """Pre-norm attention over one sequence under a mask, then feed-forward."""
+
+    def __init__(self, width, heads, inner):
+        super().__init__()
+        self.attention_norm = Norm(width)
+        self.attention = Attention(width, heads)
+        self.feed_forward_norm = Norm(width)
+        self.feed_forward = FeedForward(width, inner)
+
+    def forward(self, x, mask, tables=None):
+        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed."""
+        n, attention = self.attention_norm(x), self.attention
+        q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
+        if tables is not None:
+            q, k = rotate(q, tables), rotate(k, tables)
+        scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+        weights = scores.masked_fill(~mask, -1e9).softmax(-1)
+        x = x + attention.join(weights.to(v.dtype) @ v)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class DecoderLayer(Layer):
+    """Attention with one softmax over two kinds of keys: the last `window` raw tokens (rotary positions) and all
+    closed spans' mixed latents (no positions: the mixer has put them in). Tokens come in chunks of `window`, each
+    attending to its own chunk and the one before, so cost grows with length x window and not length^2."""
+
+    def __init__(self, width, heads, inner, window):
+        super().__init__(width, heads, inner)
+        self.window = window
+        self.memory_norm = Norm(width)
+        self.memory_key = nn.Linear(width, width, bias=False)
+        self.memory_value = nn.Linear(width, width, bias=False)
+
+    def _with_previous(self, chunks):
+        """B,H,C,W,D -> B,H,C,2W,D: each chunk behind the one before it."""
+        previous = torch.cat((torch.zeros_like(chunks[:, :, :1]), chunks[:, :, :-1]), 2)
+        return torch.cat((previous, chunks), 3)
+
+    def forward(self, x, memory, token_mask, memory_mask, tables):
+        """x: B,T,width; memory: B,S,width; token_mask: B,1,C,W,2W; memory_mask: B,1,C,W,S."""
+        attention, window = self.attention, self.window
+        n, m = self.attention_norm(x), self.memory_norm(memory)
+        q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
+        memory_k = rms_norm(attention.split(self.memory_key(m))) * attention.key_gain
+        memory_v = attention.split(self.memory_value(m))
+        length = q.shape[2]
+        turned = rotate(q, tables).unflatten(2, (-1, window))
+        k = self._with_previous(rotate(k, tables).unflatten(2, (-1, window)))
+        v = self._with_previous(v.unflatten(2, (-1, window)))
+        token_scores = (turned @ k.transpose(-1, -2)).float()
+        memory_scores = (q @ memory_k.transpose(-1, -2)).float().unflatten(2, (-1, window))
+        scores = torch.cat((token_scores.masked_fill(~token_mask, -1e9),
+                            memory_scores.masked_fill(~memory_mask, -1e9)), -1) / math.sqrt(q.shape[-1])
+        weights = scores.softmax(-1).to(v.dtype)
+        from_tokens = (weights[..., :2 * window] @ v).flatten(2, 3)
+        from_memory = weights[..., 2 * window:].flatten(2, 3) @ memory_v
+        x = x + attention.join(from_tokens + from_memory)
+        assert x.shape[1] == length
+        return x + self.feed_forward(self.feed_forward_norm(x))
