@@ -1,0 +1,82 @@
+/* The forward pass of the latent-per-span model: encode, refine, mix, decode. kernels/ has one file a stage behind this header.
+ *
+ * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one prompt and
+ * its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the model's width.
+ *
+ * Calls take many items at once and run each matrix product over all of them. A row's result does not depend on which other
+ * rows are in the call, to the last bit, as long as the BLAS library keeps to that; tests/unit checks it, because equal
+ * answers of cold and warm, alone and in company rest on it.
+ *
+ * Operations are floating-point operations of the matrix products and attention done for an item (a multiply-add is two);
+ * norms, rotations and activations, under one in a hundred, are not counted. */
+#ifndef LT_KERNELS_ISLET_H
+#define LT_KERNELS_ISLET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/model.h"
+
+struct lt_workspace;
+struct lt_sequence;
+
+int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_workspace);
+void lt_workspace_destroy(struct lt_workspace *workspace);
+
+/* --- encode: tokens of a span -> latent --- */
+
+struct lt_encode_item {
+    const uint32_t *tokens; /* [count] */
+    uint32_t count;         /* 1..span_maximum */
+    float *latent;          /* [D] written: RMS-normalised */
+    uint64_t operations;    /* written */
+};
+
+/* LT_ENOMEM. */
+int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size_t count);
+
+/* --- sequence --- */
+
+/* An empty sequence with room for `spans` latents; it grows when more are mixed. LT_ENOMEM. */
+int lt_sequence_create(const struct lt_model *model, size_t spans, struct lt_sequence **ret_sequence);
+void lt_sequence_destroy(struct lt_sequence *sequence);
+
+/* Spans mixed so far. */
+size_t lt_sequence_spans(const struct lt_sequence *sequence);
+
+/* --- refine and mix: latents -> states that the decoder attends to --- */
+
+struct lt_mix_item {
+    struct lt_sequence *sequence; /* each at most once a call */
+    const float *latents;         /* [count][D], in the precision in which they are stored, widened to float */
+    const uint8_t *starts;        /* [count] 1 where a latent begins a new segment (the refiner does not look past it) */
+    size_t count;
+    uint64_t refine_operations;   /* written */
+    uint64_t mix_operations;      /* written */
+    double refine_seconds;        /* written: the whole call's time in the refiner, and in the mixer */
+    double mix_seconds;
+};
+
+/* Appends latents to sequences. LT_ENOMEM: no sequence was changed. */
+int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count);
+
+/* --- decode: raw tokens + mixed latents -> logits of the next token --- */
+
+struct lt_decode_item {
+    struct lt_sequence *sequence; /* each at most once a call */
+    const uint32_t *tokens;       /* [count] the newest tokens, in order */
+    const uint32_t *closed;       /* [count] spans of the sequence that are closed once that token was read */
+    size_t count;
+    float *logits;                /* [vocabulary] written: after the last of the tokens; NULL if not wanted */
+    uint64_t operations;          /* written */
+};
+
+/* Feeds tokens; the decoder keeps its window by itself. The position of the first token ever fed is 0 (only differences
+ * matter). LT_ENOMEM: no sequence was changed. */
+int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size_t count);
+
+/* How many of a prompt's last tokens must be fed so that the next logits equal those of feeding it whole:
+ * decoder_layers * (window - 1) + 1. */
+size_t lt_decode_reach(const struct lt_model *model);
+
+#endif

@@ -1,0 +1,113 @@
+/* Requests as the daemon understands them: decoded, checked against the limits, every default filled in.
+ *
+ * The list of methods stands here once. proto/PROTOCOL.md is the contract for other implementations. */
+#ifndef LT_PROTO_MESSAGES_H
+#define LT_PROTO_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/error.h"
+#include "proto/limits.h"
+
+#define LT_PROTOCOL_VERSION 1
+
+#define LT_METHOD_MAP(X)                                                                                               \
+    X(HELLO, "hello")                                                                                                  \
+    X(PING, "ping")                                                                                                    \
+    X(GENERATE, "generate")                                                                                            \
+    X(ENCODE, "encode")                                                                                                \
+    X(LATENT_GET, "latent.get")                                                                                        \
+    X(STATS, "stats")                                                                                                  \
+    X(INFO, "info")                                                                                                    \
+    X(MODELS, "models")                                                                                                \
+    X(CANCEL, "cancel")                                                                                                \
+    X(SHUTDOWN, "shutdown")
+
+enum lt_method {
+#define LT_METHOD_ENUM(identifier, name) LT_METHOD_##identifier,
+    LT_METHOD_MAP(LT_METHOD_ENUM)
+#undef LT_METHOD_ENUM
+    LT_METHOD_COUNT
+};
+
+const char *lt_method_name(enum lt_method method);
+
+enum lt_segment_role {
+    LT_ROLE_DOCUMENT, /* "document": text to know about */
+    LT_ROLE_USER,     /* "user": what is asked */
+};
+
+/* Text of one segment: valid UTF-8, not empty, not terminated. */
+struct lt_segment {
+    enum lt_segment_role role;
+    const char *text;
+    size_t bytes;
+};
+
+struct lt_text {
+    const char *text;
+    size_t bytes;
+};
+
+enum lt_format {
+    LT_FORMAT_CHAT, /* "chat": segments, then an answer */
+    LT_FORMAT_TEXT, /* "text": the last segment is continued; roles are all document */
+};
+
+struct lt_generate_request {
+    char model[LT_MODEL_NAME_MAX + 1]; /* empty: the default model */
+    struct lt_segment *segments;       /* at least one */
+    size_t segment_count;
+    enum lt_format format;             /* "format", default chat */
+    uint32_t max_tokens;               /* default 128 */
+    double temperature;                /* default 0.7 */
+    uint32_t top_k;                    /* default 40 */
+    double top_p;                      /* default 0.95 */
+    uint64_t seed;                     /* default 0: the same request gives the same answer */
+    struct lt_text stop[LT_STOP_TEXTS_MAX];
+    size_t stop_count;
+    bool stream;                       /* default true: notifications "token" */
+};
+
+struct lt_encode_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    struct lt_segment segment; /* role document */
+};
+
+struct lt_latent_get_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    uint8_t (*keys)[LT_SPAN_KEY_BYTES];
+    size_t key_count;
+};
+
+struct lt_hello_request {
+    uint32_t version; /* 0 if the client did not say */
+};
+
+struct lt_cancel_request {
+    uint32_t id; /* of the request to cancel, on the same connection */
+};
+
+struct lt_request {
+    enum lt_method method;
+    uint32_t id;
+    union {
+        struct lt_hello_request hello;
+        struct lt_generate_request generate;
+        struct lt_encode_request encode;
+        struct lt_latent_get_request latent_get;
+        struct lt_cancel_request cancel;
+    };
+};
+
+/* Decodes one frame that lt_scan has passed. The request owns copies of all that it needs; the frame may go.
+ * On failure ret_id (and *ret_id_known) still tell which request it was, if that much could be read, so that it can be
+ * answered; `error` names the parameter and says what would be right. LT_EMALFORMED: not a request. LT_EMETHOD, LT_EPARAM,
+ * LT_EUTF8, LT_ETOOLARGE, LT_ENOMEM. A notification from a client (type 2) is LT_EMALFORMED, too: the protocol has none. */
+int lt_request_decode(const uint8_t *frame, size_t bytes, struct lt_request **ret_request, uint32_t *ret_id,
+                      bool *ret_id_known, struct lt_error *error);
+void lt_request_destroy(struct lt_request *request);
+
+#endif
