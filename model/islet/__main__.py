@@ -1,4 +1,4 @@
-"""Command line behind model/train and model/export."""
+"""Command line behind model/train, model/export and model/vectors."""
 
 import argparse
 import dataclasses
@@ -21,6 +21,12 @@ def export(arguments):
     export_model(load_config(arguments.name), Path(arguments.output))
 
 
+def vectors(arguments):
+    from . import vectors as writer
+    writer.write_tiny()
+    writer.write_shipped(arguments.name)
+
+
 def main():
     parser = argparse.ArgumentParser(prog="model")
     commands = parser.add_subparsers(required=True)
@@ -33,6 +39,9 @@ def main():
     command.add_argument("name", help="a configuration in model/configs")
     command.add_argument("output", help="model file to write")
     command.set_defaults(run=export)
+    command = commands.add_parser("vectors", help="write tests/vectors from PyTorch")
+    command.add_argument("name", help="the shipped model's configuration")
+    command.set_defaults(run=vectors)
     arguments = parser.parse_args()
     try:
         arguments.run(arguments)
