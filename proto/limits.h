@@ -19,6 +19,7 @@
 
 /* Request parameters */
 #define LT_METHOD_NAME_MAX 32
+#define LT_CLIENT_NAME_MAX 64
 #define LT_MODEL_NAME_MAX 64
 #define LT_MODELS_MAX 16
 #define LT_SEGMENTS_MAX 256

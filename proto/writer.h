@@ -1,4 +1,5 @@
-/* Writes MessagePack into a buffer. The first failure sticks: write everything, then look at `error` once. */
+/* Writes MessagePack into a buffer. The first failure sticks: write everything, then look at `error` once. After a failure
+ * the buffer may end in half an object; the caller cuts it back to the size it had. One owner, one thread at a time. */
 #ifndef LT_PROTO_WRITER_H
 #define LT_PROTO_WRITER_H
 
@@ -12,6 +13,8 @@ struct lt_writer {
     struct lt_buffer *buffer;
     int error; /* LT_OK, LT_ENOMEM or LT_ETOOLARGE */
 };
+
+struct lt_error;
 
 void lt_writer_init(struct lt_writer *writer, struct lt_buffer *buffer);
 void lt_write_map(struct lt_writer *writer, uint32_t pairs);
@@ -31,9 +34,8 @@ void lt_write_response(struct lt_writer *writer, uint32_t id);
 void lt_write_notification(struct lt_writer *writer, const char *method);
 void lt_write_request(struct lt_writer *writer, uint32_t id, const char *method);
 
-/* A whole error response: [1, id, {"code", "name", "message"}, nil]. id_known false writes nil for the id (the request was too broken
- * to have one). */
-struct lt_error;
+/* A whole error response: [1, id, {"code", "name", "message"}, nil]. id_known false writes nil for the id (the request was
+ * too broken to have one). */
 void lt_write_error(struct lt_writer *writer, bool id_known, uint32_t id, const struct lt_error *error);
 
 #endif

@@ -1,0 +1,282 @@
+/* Decoding of requests: the envelope [0, id, method, params] and, for each method, its parameters.
+ *
+ * A frame is scanned again here, although the daemon has scanned it to find its end: it costs little, and so no caller
+ * can hand msgpack-c bytes that make it reserve memory for counts that nobody sent. msgpack-c's strings point into the
+ * frame; all that a request keeps is copied out of it. */
+#include "proto/messages.h"
+
+#include <inttypes.h>
+#include <msgpack/unpack.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/alloc.h"
+#include "proto/generate_request.h"
+#include "proto/parameters.h"
+#include "proto/scanner.h"
+
+#define KEY_TEXT_BYTES (2 * LT_SPAN_KEY_BYTES)
+
+static const char *const method_names[LT_METHOD_COUNT] = {
+#define LT_METHOD_NAME(identifier, name) name,
+    LT_METHOD_MAP(LT_METHOD_NAME)
+#undef LT_METHOD_NAME
+};
+
+const char *lt_method_name(enum lt_method method)
+{
+    return method < LT_METHOD_COUNT ? method_names[method] : "unknown";
+}
+
+static int read_hello(const struct lt_parameters *parameters, struct lt_hello_request *hello)
+{
+    static const char *const names[] = {"version", "client", NULL};
+    char client[LT_CLIENT_NAME_MAX + 1];
+    uint64_t version = 0;
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_uint(parameters, "version", LT_PROTOCOL_VERSION, LT_PROTOCOL_VERSION, &version);
+    if (!error)
+        error = lt_parameter_name(parameters, "client", LT_CLIENT_NAME_MAX, client);
+    hello->version = (uint32_t)version;
+    return error;
+}
+
+static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *encode)
+{
+    static const char *const names[] = {"text", "model", NULL};
+    struct lt_text text;
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, encode->model);
+    if (error)
+        return error;
+    const msgpack_object *value = lt_parameter_find(parameters, "text");
+    if (!value)
+        return lt_parameter_wrong(parameters, "text", "a string", NULL);
+    error = lt_parameter_text(parameters, value, "text", LT_PROMPT_BYTES_MAX, &text);
+    if (error)
+        return error;
+    char *copy = lt_malloc(text.bytes);
+    if (!copy)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    memcpy(copy, text.text, text.bytes);
+    encode->segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
+    return LT_OK;
+}
+
+static int digit_of(char character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    if (character >= 'a' && character <= 'f')
+        return character - 'a' + 10;
+    if (character >= 'A' && character <= 'F')
+        return character - 'A' + 10;
+    return -1;
+}
+
+static bool read_key(const msgpack_object *value, uint8_t *ret_key)
+{
+    if (value->type == MSGPACK_OBJECT_BIN && value->via.bin.size == LT_SPAN_KEY_BYTES) {
+        memcpy(ret_key, value->via.bin.ptr, LT_SPAN_KEY_BYTES);
+        return true;
+    }
+    if (value->type != MSGPACK_OBJECT_STR || value->via.str.size != KEY_TEXT_BYTES)
+        return false;
+    for (size_t i = 0; i < LT_SPAN_KEY_BYTES; i++) {
+        int high = digit_of(value->via.str.ptr[2 * i]);
+        int low = digit_of(value->via.str.ptr[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        ret_key[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
+}
+
+static int read_latent_get(const struct lt_parameters *parameters, struct lt_latent_get_request *latent_get)
+{
+    static const char *const names[] = {"keys", "model", NULL};
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, latent_get->model);
+    const msgpack_object *keys = lt_parameter_find(parameters, "keys");
+    if (!error)
+        error = lt_parameter_array(parameters, keys, "keys", 1, LT_LATENT_KEYS_MAX);
+    if (error)
+        return error;
+    latent_get->key_count = keys->via.array.size;
+    latent_get->keys = lt_calloc(latent_get->key_count, sizeof *latent_get->keys);
+    if (!latent_get->keys)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    for (size_t i = 0; i < latent_get->key_count; i++) {
+        if (!read_key(&keys->via.array.ptr[i], latent_get->keys[i])) {
+            char label[32];
+            snprintf(label, sizeof label, "keys[%zu]", i);
+            return lt_parameter_wrong(parameters, label, "64 hexadecimal digits or 32 bytes of binary",
+                                      &keys->via.array.ptr[i]);
+        }
+    }
+    return LT_OK;
+}
+
+static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_request *cancel)
+{
+    static const char *const names[] = {"id", NULL};
+    uint64_t id = 0;
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error && !lt_parameter_find(parameters, "id"))
+        error = lt_parameter_wrong(parameters, "id", "the id of a request of this connection", NULL);
+    if (!error)
+        error = lt_parameter_uint(parameters, "id", 0, UINT32_MAX, &id);
+    cancel->id = (uint32_t)id;
+    return error;
+}
+
+static int read_parameters(const msgpack_object *params, struct lt_request *request, struct lt_error *error)
+{
+    static const char *const none[] = {NULL};
+    struct lt_parameters parameters;
+    int code = lt_parameters_init(&parameters, params, lt_method_name(request->method), error);
+    if (code)
+        return code;
+    switch (request->method) {
+    case LT_METHOD_HELLO:
+        return read_hello(&parameters, &request->hello);
+    case LT_METHOD_GENERATE:
+        return lt_generate_request_read(&parameters, &request->generate);
+    case LT_METHOD_ENCODE:
+        return read_encode(&parameters, &request->encode);
+    case LT_METHOD_LATENT_GET:
+        return read_latent_get(&parameters, &request->latent_get);
+    case LT_METHOD_CANCEL:
+        return read_cancel(&parameters, &request->cancel);
+    default:
+        return lt_parameters_check_names(&parameters, none);
+    }
+}
+
+static int find_method(const msgpack_object *name, enum lt_method *ret_method, struct lt_error *error)
+{
+    char printable[LT_METHOD_NAME_MAX + 1] = "";
+    for (int method = 0; method < LT_METHOD_COUNT; method++) {
+        if (strlen(method_names[method]) == name->via.str.size &&
+            memcmp(method_names[method], name->via.str.ptr, name->via.str.size) == 0) {
+            *ret_method = (enum lt_method)method;
+            return LT_OK;
+        }
+    }
+    for (uint32_t i = 0; i < name->via.str.size && i < LT_METHOD_NAME_MAX; i++) {
+        char character = name->via.str.ptr[i];
+        printable[i] = character >= 0x20 && character < 0x7f ? character : '?';
+    }
+    return lt_fail(error, LT_EMETHOD, "there is no method \"%s\"", printable);
+}
+
+static bool is_uint(const msgpack_object *value, uint64_t max)
+{
+    return value->type == MSGPACK_OBJECT_POSITIVE_INTEGER && value->via.u64 <= max;
+}
+
+/* Reads the envelope; *ret_method and *ret_params on success, ret_id and ret_id_known as soon as they are known. */
+static int read_envelope(const msgpack_object *message, enum lt_method *ret_method, const msgpack_object **ret_params,
+                         uint32_t *ret_id, bool *ret_id_known, struct lt_error *error)
+{
+    const msgpack_object *items = message->via.array.ptr;
+    if (message->type != MSGPACK_OBJECT_ARRAY || message->via.array.size == 0)
+        return lt_fail(error, LT_EMALFORMED, "a request is an array: [0, id, method, params]");
+    if (!is_uint(&items[0], 0))
+        return lt_fail(error, LT_EMALFORMED, "only requests are taken: the first item must be 0");
+    if (message->via.array.size > 1 && is_uint(&items[1], UINT32_MAX)) {
+        *ret_id = (uint32_t)items[1].via.u64;
+        *ret_id_known = true;
+    }
+    if (message->via.array.size != 4)
+        return lt_fail(error, LT_EMALFORMED, "a request has 4 items, [0, id, method, params]; this has %" PRIu32,
+                       message->via.array.size);
+    if (!*ret_id_known)
+        return lt_fail(error, LT_EMALFORMED, "the id of a request must be an integer from 0 to %" PRIu32, UINT32_MAX);
+    if (items[2].type != MSGPACK_OBJECT_STR)
+        return lt_fail(error, LT_EMALFORMED, "the method of a request must be a string");
+    *ret_params = &items[3];
+    return find_method(&items[2], ret_method, error);
+}
+
+static int scan_whole(const uint8_t *frame, size_t bytes, struct lt_error *error)
+{
+    struct lt_scanner scanner;
+    size_t length = 0;
+    lt_scanner_init(&scanner, LT_FRAME_BYTES_MAX, LT_FRAME_ELEMENTS_MAX);
+    int code = lt_scan(&scanner, frame, bytes, &length);
+    if (code == LT_ETOOLARGE)
+        return lt_fail(error, code, "a request may have %u bytes, %u elements and a depth of %u", LT_FRAME_BYTES_MAX,
+                       LT_FRAME_ELEMENTS_MAX, LT_FRAME_DEPTH_MAX);
+    if (code || length != bytes)
+        return lt_fail_code(error, LT_EMALFORMED);
+    return LT_OK;
+}
+
+static int build_request(const msgpack_object *message, struct lt_request **ret_request, uint32_t *ret_id,
+                         bool *ret_id_known, struct lt_error *error)
+{
+    const msgpack_object *params = NULL;
+    enum lt_method method = LT_METHOD_COUNT;
+    int code = read_envelope(message, &method, &params, ret_id, ret_id_known, error);
+    if (code)
+        return code;
+    struct lt_request *request = lt_calloc(1, sizeof *request);
+    if (!request)
+        return lt_fail_code(error, LT_ENOMEM);
+    request->method = method;
+    request->id = *ret_id;
+    code = read_parameters(params, request, error);
+    if (code) {
+        lt_request_destroy(request);
+        return code;
+    }
+    *ret_request = request;
+    return LT_OK;
+}
+
+int lt_request_decode(const uint8_t *frame, size_t bytes, struct lt_request **ret_request, uint32_t *ret_id,
+                      bool *ret_id_known, struct lt_error *error)
+{
+    *ret_id_known = false;
+    int code = scan_whole(frame, bytes, error);
+    if (code)
+        return code;
+    msgpack_unpacked unpacked;
+    msgpack_unpacked_init(&unpacked);
+    switch (msgpack_unpack_next(&unpacked, (const char *)frame, bytes, NULL)) {
+    case MSGPACK_UNPACK_SUCCESS:
+        code = build_request(&unpacked.data, ret_request, ret_id, ret_id_known, error);
+        break;
+    case MSGPACK_UNPACK_NOMEM_ERROR:
+        code = lt_fail_code(error, LT_ENOMEM);
+        break;
+    default:
+        code = lt_fail_code(error, LT_EMALFORMED);
+    }
+    msgpack_unpacked_destroy(&unpacked);
+    return code;
+}
+
+void lt_request_destroy(struct lt_request *request)
+{
+    if (!request)
+        return;
+    switch (request->method) {
+    case LT_METHOD_GENERATE:
+        lt_free(request->generate.segments);
+        break;
+    case LT_METHOD_ENCODE:
+        lt_free((char *)request->encode.segment.text);
+        break;
+    case LT_METHOD_LATENT_GET:
+        lt_free(request->latent_get.keys);
+        break;
+    default:
+        break;
+    }
+    lt_free(request);
+}
