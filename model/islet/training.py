@@ -85,6 +85,7 @@ class Run:
     def __init__(self, config, data, folder):
         self.config, self.folder = config, folder
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
         folder.mkdir(parents=True, exist_ok=True)
         tokens = MODEL_FOLDER / "run" / f"tokens-{config.vocabulary}"
         tokenizer = prepare(data, config.vocabulary, tokens)
