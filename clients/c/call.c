@@ -1,0 +1,204 @@
+/* Calls. A connection has one call at a time, and a cancel beside it: the response to the call is kept until that to
+ * the cancel has come, too, so that nothing is left over in the stream for the next call. */
+#include "clients/c/call.h"
+
+#include <string.h>
+
+#include "clients/c/reply.h"
+#include "proto/alloc.h"
+
+#define LATENT_SAME_CODE(name, code, wire, message)                                                                    \
+    static_assert((int)LATENT_##name == (int)LT_##name, "latent.h has the protocol's codes");
+LT_ERROR_MAP(LATENT_SAME_CODE)
+#undef LATENT_SAME_CODE
+
+/* What a call still waits for. */
+struct waiting {
+    struct latent *latent;
+    uint32_t id;
+    uint32_t cancel_id;
+    bool cancelling; /* a cancel was sent and is not answered */
+    latent_token_function on_token;
+    void *data;
+    bool answered;
+    int code;                   /* of the answer */
+    struct latent_reply *reply; /* the answer, if code is LT_OK */
+};
+
+const char *latent_error_name(int code)
+{
+    return lt_error_name(code);
+}
+
+struct latent *latent_create(void)
+{
+    struct latent *latent = lt_calloc(1, sizeof *latent);
+    if (latent)
+        connection_init(&latent->connection);
+    return latent;
+}
+
+void latent_destroy(struct latent *latent)
+{
+    if (latent)
+        connection_close(&latent->connection);
+    lt_free(latent);
+}
+
+int latent_connect(struct latent *latent, const char *address)
+{
+    return connection_open(&latent->connection, address, &latent->error);
+}
+
+void latent_set_timeout(struct latent *latent, unsigned milliseconds)
+{
+    latent->connection.timeout_ms = milliseconds;
+    connection_apply_timeout(&latent->connection);
+}
+
+const char *latent_error_message(const struct latent *latent)
+{
+    return latent->error.message;
+}
+
+void call_begin(struct call *call, struct latent *latent, const char *method)
+{
+    *call = (struct call){.latent = latent, .id = ++latent->last_id};
+    lt_buffer_init(&call->buffer, LT_FRAME_BYTES_MAX);
+    lt_writer_init(&call->writer, &call->buffer);
+    lt_write_request(&call->writer, call->id, method);
+}
+
+void call_abandon(struct call *call)
+{
+    lt_buffer_finish(&call->buffer);
+}
+
+static int send_call(struct call *call)
+{
+    struct lt_error *error = &call->latent->error;
+    int code = call->writer.error;
+    if (code == LT_ETOOLARGE)
+        lt_fail(error, code, "the request is larger than %u bytes", LT_FRAME_BYTES_MAX);
+    else if (code)
+        lt_fail_code(error, code);
+    else
+        code = connection_send(&call->latent->connection, call->buffer.data, call->buffer.size, error);
+    lt_buffer_finish(&call->buffer);
+    return code;
+}
+
+static int send_cancel(struct waiting *waiting)
+{
+    struct call call;
+    call_begin(&call, waiting->latent, "cancel");
+    lt_write_map(&call.writer, 1);
+    lt_write_text(&call.writer, "id");
+    lt_write_uint(&call.writer, waiting->id);
+    waiting->cancel_id = call.id;
+    waiting->cancelling = true;
+    waiting->on_token = NULL;
+    return send_call(&call);
+}
+
+/* The error of a response; LT_OK for nil. */
+static int read_error(const msgpack_object *object, struct lt_error *error)
+{
+    const struct latent_value *value = latent_value_of(object);
+    if (object->type == MSGPACK_OBJECT_NIL)
+        return LT_OK;
+    const char *name = latent_value_text(latent_value_at(value, "name"), NULL);
+    if (!name)
+        return lt_fail(error, LT_EMALFORMED, "the daemon sent an error without a name");
+    int code = lt_error_code(name);
+    return lt_fail(error, code, "%s", latent_value_text(latent_value_at(value, "message"), lt_error_message(code)));
+}
+
+static int take_notification(struct waiting *waiting, const struct latent_reply *message)
+{
+    size_t bytes = 0;
+    const char *method = latent_value_text(latent_reply_at(message, "[1]"), "");
+    const struct latent_value *text = latent_reply_at(message, "[2][0].text");
+    if (strcmp(method, "token") != 0 || !waiting->on_token || !latent_value_text(text, NULL) ||
+        latent_value_uint(latent_reply_at(message, "[2][0].id"), UINT64_MAX) != waiting->id)
+        return LT_OK;
+    const char *piece = latent_value_bytes(text, &bytes);
+    return waiting->on_token(piece, bytes, waiting->data) ? send_cancel(waiting) : LT_OK;
+}
+
+/* Takes the message, which is a response; it is kept if it is the one waited for. */
+static int take_response(struct waiting *waiting, struct latent_reply *message)
+{
+    const msgpack_object *items = message->result->via.array.ptr;
+    struct lt_error *error = &waiting->latent->error;
+    uint64_t id = latent_value_uint(latent_value_of(&items[1]), UINT64_MAX);
+    int code = LT_OK;
+    if (items[1].type == MSGPACK_OBJECT_NIL) {
+        code = read_error(&items[2], error);
+        if (!code)
+            code = lt_fail(error, LT_EMALFORMED, "the daemon sent a response without an id");
+    } else if (id == waiting->id && !waiting->answered) {
+        waiting->answered = true;
+        waiting->code = read_error(&items[2], error);
+        if (!waiting->code) {
+            message->result = &items[3];
+            waiting->reply = message;
+            return LT_OK;
+        }
+    } else if (waiting->cancelling && id == waiting->cancel_id) {
+        waiting->cancelling = false; /* whether it came in time, the answer to the call itself says */
+    } else {
+        code = lt_fail(error, LT_EMALFORMED, "the daemon answered a request that was not made");
+    }
+    latent_reply_destroy(message);
+    return code;
+}
+
+static int take_message(struct waiting *waiting)
+{
+    struct connection *connection = &waiting->latent->connection;
+    struct lt_error *error = &waiting->latent->error;
+    struct latent_reply *message = NULL;
+    size_t bytes = 0;
+    int code = connection_receive(connection, &bytes, error);
+    if (code)
+        return code;
+    code = latent_reply_create(connection->received.data, bytes, &message, error);
+    lt_buffer_consume(&connection->received, bytes);
+    if (code)
+        return code;
+    uint64_t type = latent_value_uint(latent_reply_at(message, "[0]"), UINT64_MAX);
+    size_t items = latent_value_count(latent_reply_at(message, ""));
+    if (type == 1 && items == 4)
+        return take_response(waiting, message);
+    code = type == 2 && items == 3 ? take_notification(waiting, message)
+                                   : lt_fail(error, LT_EMALFORMED, "the peer does not speak MessagePack-RPC");
+    latent_reply_destroy(message);
+    return code;
+}
+
+int call_finish(struct call *call, latent_token_function on_token, void *data, struct latent_reply **ret_reply)
+{
+    struct waiting waiting = {.latent = call->latent, .id = call->id, .on_token = on_token, .data = data};
+    int code = send_call(call);
+    if (code)
+        return code;
+    while (!code && (!waiting.answered || waiting.cancelling))
+        code = take_message(&waiting);
+    if (code) { /* the stream cannot be trusted to be between two messages any more */
+        connection_close(&call->latent->connection);
+        latent_reply_destroy(waiting.reply);
+        return code;
+    }
+    if (!waiting.code)
+        *ret_reply = waiting.reply;
+    return waiting.code;
+}
+
+int call_plain(struct latent *latent, const char *method, struct latent_reply **ret_reply)
+{
+    struct call call;
+    call_begin(&call, latent, method);
+    lt_write_map(&call.writer, 0);
+    return call_finish(&call, NULL, NULL, ret_reply);
+}

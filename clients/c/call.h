@@ -1,0 +1,35 @@
+/* One call: request out, notifications and response in. Internal to liblatent; every public call is made of these. */
+#ifndef LATENT_CALL_H
+#define LATENT_CALL_H
+
+#include "clients/c/connection.h"
+#include "clients/c/latent.h"
+#include "proto/writer.h"
+
+struct latent {
+    struct connection connection;
+    struct lt_error error; /* of the last call that failed */
+    uint32_t last_id;      /* of the last request */
+};
+
+/* A request in the making. */
+struct call {
+    struct latent *latent;
+    uint32_t id;
+    struct lt_buffer buffer;
+    struct lt_writer writer; /* where the caller writes the one parameter, a map */
+};
+
+void call_begin(struct call *call, struct latent *latent, const char *method);
+
+/* Sends the request and waits for its response, handing tokens to on_token (may be NULL). Frees the call's buffer,
+ * whatever happens. */
+int call_finish(struct call *call, latent_token_function on_token, void *data, struct latent_reply **ret_reply);
+
+/* A call without parameters. */
+int call_plain(struct latent *latent, const char *method, struct latent_reply **ret_reply);
+
+/* Gives up a call that was begun. */
+void call_abandon(struct call *call);
+
+#endif

@@ -1,0 +1,238 @@
+/* liblatent: talk to a latentd daemon from C. This header is the manual; it needs no other header of latentd.
+ *
+ *     struct latent *latent = latent_create();
+ *     if (!latent)
+ *         return LATENT_ENOMEM;
+ *     struct latent_generate_options options;
+ *     latent_generate_options_init(&options);
+ *     options.prompt = "Who lives in the lighthouse?";
+ *     struct latent_generation answer;
+ *     if (latent_connect(latent, "/run/user/1000/latentd.sock") || latent_generate(latent, &options, NULL, NULL,
+ * &answer)) fprintf(stderr, "%s\n", latent_error_message(latent)); else { puts(answer.text);
+ *         latent_generation_finish(&answer);
+ *     }
+ *     latent_destroy(latent);
+ *
+ * Calls block. A `struct latent` is one connection and belongs to one thread at a time; make one for each thread.
+ * Functions that can fail return 0 or a negative code and leave their outputs (`ret_`) untouched on failure;
+ * latent_error_message then says what happened. After LATENT_EIO, LATENT_ECLOSED, LATENT_ETIMEOUT and LATENT_EMALFORMED
+ * the connection is closed: latent_connect opens it again. After every other error it can be used on.
+ *
+ * The library raises no signals, prints nothing and keeps no global state. What a daemon sends is checked against
+ * limits (8 MiB, 1,048,576 objects, depth 16 for one reply) before memory is reserved for it. */
+#ifndef LATENT_H
+#define LATENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The codes of the protocol (proto/PROTOCOL.md), and those that arise on this side. */
+enum latent_code {
+    LATENT_OK = 0,
+    LATENT_ENOMEM = -1,
+    LATENT_EIO = -2,        /* reading or writing the socket failed */
+    LATENT_EMALFORMED = -3, /* the peer does not speak the protocol */
+    LATENT_ETOOLARGE = -4,
+    LATENT_EMETHOD = -5,
+    LATENT_EPARAM = -6, /* a parameter is wrong; the message names it */
+    LATENT_ECONTEXT = -7,
+    LATENT_EUTF8 = -8,
+    LATENT_EMODEL = -9,
+    LATENT_ENOMODEL = -10,
+    LATENT_ESTORE = -11,
+    LATENT_EFORMAT = -12,
+    LATENT_ENOTFOUND = -13,
+    LATENT_ECORRUPT = -14,
+    LATENT_EFULL = -15,
+    LATENT_EBUSY = -16,      /* the daemon has too much to do; try again later */
+    LATENT_ECANCELLED = -17, /* the token function asked to stop */
+    LATENT_ESHUTDOWN = -18,
+    LATENT_ECONNECT = -19, /* nobody answers at the address */
+    LATENT_ECLOSED = -20,  /* the daemon closed the connection, or it was never opened */
+    LATENT_EADDRESS = -21,
+    LATENT_ECONFIG = -22,
+    LATENT_ETIMEOUT = -23, /* nothing was heard for the time of latent_set_timeout */
+    LATENT_EINTERNAL = -24,
+};
+
+/* The name of a code on the wire ("bad_parameter"), or "unknown". Never NULL. */
+const char *latent_error_name(int code);
+
+/* ---- Connection ---- */
+
+struct latent;
+
+/* A connection that is not open yet. NULL: out of memory. */
+struct latent *latent_create(void);
+
+/* Closes and frees; NULL is allowed. */
+void latent_destroy(struct latent *latent);
+
+/* Opens the connection, closing the one that was open before. `address` is a path, unix:PATH, tcp://HOST:PORT or
+ * tcp://[IPV6]:PORT. LATENT_EPARAM: not an address. LATENT_ECONNECT: nobody there. */
+int latent_connect(struct latent *latent, const char *address);
+
+/* How long to wait while nothing can be sent or received: 300,000 ms unless set; 0 waits for ever. */
+void latent_set_timeout(struct latent *latent, unsigned milliseconds);
+
+/* What the last failed call says, for a person. Never NULL; valid until the next call. */
+const char *latent_error_message(const struct latent *latent);
+
+/* ---- Replies and their values ---- */
+
+/* What a method returned. Values and texts taken from it live as long as it does. Immutable: any number of threads may
+ * read one. */
+struct latent_reply;
+struct latent_value;
+
+/* NULL is allowed. */
+void latent_reply_destroy(struct latent_reply *reply);
+
+/* The reply as one line of JSON without a newline, to be freed with free(). Binary becomes hexadecimal. NULL: out of
+ * memory. */
+char *latent_reply_json(const struct latent_reply *reply);
+
+/* The value at a path as "usage.prompt_tokens" or "spans[3].key"; "" is the whole reply. NULL if there is none. */
+const struct latent_value *latent_reply_at(const struct latent_reply *reply, const char *path);
+
+/* The same from a value on; NULL gives NULL. */
+const struct latent_value *latent_value_at(const struct latent_value *value, const char *path);
+
+/* Items of an array, or pairs of a map; 0 for anything else and NULL. */
+size_t latent_value_count(const struct latent_value *value);
+
+/* An item of an array, NULL past its end or if it is no array. */
+const struct latent_value *latent_value_item(const struct latent_value *value, size_t index);
+
+/* The value itself, or `otherwise` if it is NULL or of another kind. Integers will do as reals. A text is UTF-8 and
+ * terminated. */
+uint64_t latent_value_uint(const struct latent_value *value, uint64_t otherwise);
+double latent_value_real(const struct latent_value *value, double otherwise);
+bool latent_value_bool(const struct latent_value *value, bool otherwise);
+const char *latent_value_text(const struct latent_value *value, const char *otherwise);
+
+/* Text or binary with its length, which counts zero bytes in it; NULL if it is neither. */
+const void *latent_value_bytes(const struct latent_value *value, size_t *ret_bytes);
+
+/* ---- Calls ---- */
+
+/* Any method of the protocol. `params` is a JSON object, or NULL for none. LATENT_EPARAM if it is no JSON object. Token
+ * notifications are passed over. */
+int latent_call(struct latent *latent, const char *method, const char *params, struct latent_reply **ret_reply);
+
+int latent_ping(struct latent *latent);
+int latent_stats(struct latent *latent, struct latent_reply **ret_reply);
+int latent_info(struct latent *latent, struct latent_reply **ret_reply);
+int latent_models(struct latent *latent, struct latent_reply **ret_reply);
+
+/* Asks the daemon to finish what it has begun and to stop. It answers before it does. */
+int latent_shutdown(struct latent *latent);
+
+/* ---- Receipts: what a prompt cost and what was reused ---- */
+
+struct latent_span {
+    const char *text; /* terminated; U+FFFD stands for a character that a span's end cuts in two */
+    uint64_t tokens;
+    const char *key; /* 64 hexadecimal digits */
+    bool hit;
+    const char *outcome; /* of a hit "memory", "disk" or "joined"; of a miss "new", "evicted" or "corrupt" */
+};
+
+struct latent_usage {
+    uint64_t prompt_tokens, prompt_spans, span_hits, span_misses;
+    uint64_t completion_tokens, completion_spans; /* of latent_generate */
+};
+
+/* Milliseconds. Stages that did not run are 0. */
+struct latent_timings {
+    double ttft; /* to the first token */
+    double tokenize, lookup, encode, refine, mix, decode, total;
+};
+
+/* Floating-point operations of each stage. */
+struct latent_operations {
+    uint64_t encode, refine, mix, decode;
+};
+
+struct latent_receipt {
+    struct latent_usage usage;
+    struct latent_timings timings;
+    struct latent_operations operations;
+    struct latent_span *spans; /* of the prompt, in order */
+    size_t span_count;
+};
+
+/* ---- Generate ---- */
+
+enum latent_role {
+    LATENT_DOCUMENT, /* text to know about */
+    LATENT_USER,     /* what is asked */
+};
+
+struct latent_segment {
+    enum latent_role role;
+    const char *text;
+    size_t bytes;
+};
+
+/* Set with latent_generate_options_init, which leaves every choice to the daemon; then change what matters. Exactly one
+ * of prompt and segments must be given. */
+struct latent_generate_options {
+    const char *prompt; /* terminated; the same as one user segment */
+    const struct latent_segment *segments;
+    size_t segment_count;
+    const char *model;       /* NULL: the daemon's default model */
+    const char *format;      /* "chat" or "text" (continue the text); NULL: "chat" */
+    uint32_t max_tokens;     /* 0: 128 */
+    double temperature;      /* 0: always the likeliest token; negative: 0.7 */
+    int32_t top_k;           /* 0: no such limit; negative: 40 */
+    double top_p;            /* negative: 0.95 */
+    uint64_t seed;           /* the same seed, the same answer */
+    const char *const *stop; /* texts that end the answer */
+    size_t stop_count;
+};
+
+struct latent_generation {
+    struct latent_reply *reply; /* owns all that is here */
+    const char *text;
+    size_t text_bytes;
+    const char *finish_reason; /* "stop" or "length" */
+    const char *model;
+    struct latent_receipt receipt;
+};
+
+void latent_generate_options_init(struct latent_generate_options *options);
+
+/* Called with each piece of the answer as it comes: `bytes` bytes of UTF-8, also terminated, valid during the call. Not
+ * 0 cancels. It must not use the same connection. */
+typedef int (*latent_token_function)(const char *text, size_t bytes, void *data);
+
+/* Generates; on_token may be NULL. LATENT_ECANCELLED if on_token cancelled before the answer was complete. */
+int latent_generate(struct latent *latent, const struct latent_generate_options *options,
+                    latent_token_function on_token, void *data, struct latent_generation *ret_generation);
+void latent_generation_finish(struct latent_generation *generation);
+
+/* ---- Encode: have a text's spans in the cache ---- */
+
+struct latent_encoding {
+    struct latent_reply *reply;
+    const char *model;
+    uint64_t dimension; /* numbers in one latent */
+    struct latent_receipt receipt;
+};
+
+/* `model` NULL: the default model. */
+int latent_encode(struct latent *latent, const char *model, const char *text, size_t bytes,
+                  struct latent_encoding *ret_encoding);
+void latent_encoding_finish(struct latent_encoding *encoding);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
