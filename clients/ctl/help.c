@@ -1,0 +1,70 @@
+/* The help texts of latentctl, one for each command, and the overview that is put before them. */
+#include <stdio.h>
+
+#include "clients/ctl/options.h"
+
+static const char overview[] =
+    "Usage: latentctl [-s SOCKET] [--json] COMMAND [OPTION]... [ARGUMENT]\n"
+    "Talk to a running latentd.\n"
+    "\n"
+    "Commands:\n"
+    "  generate PROMPT   answer a prompt, as it is made\n"
+    "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
+    "  stats             what was reused and what was computed\n"
+    "  info              the daemon, its store and its limits\n"
+    "  models            the models that it serves\n"
+    "  ping              whether it answers\n"
+    "  shutdown          let it finish what it has begun, and stop\n"
+    "  help [COMMAND]    this text, or the one on a command\n"
+    "\n"
+    "Options of every command:\n"
+    "  -s, --socket SOCKET  a path, unix:PATH or tcp://HOST:PORT\n"
+    "      --json           print JSON, one object a line; errors, too\n"
+    "  -h, --help           help on the command\n"
+    "  -V, --version        the version of latentctl\n"
+    "\n"
+    "Without -s the socket is $LATENTD_SOCKET, else $XDG_RUNTIME_DIR/latentd.sock, else\n"
+    "/tmp/latentd-UID/latentd.sock. NO_COLOR switches colours off.\n"
+    "\n"
+    "Exit status: 0 done, 1 the daemon cannot be reached or refused, 2 wrong command line.\n";
+
+static const char *const texts[COMMAND_COUNT] = {
+    [COMMAND_GENERATE] =
+        "Usage: latentctl generate [OPTION]... PROMPT\n"
+        "Answer PROMPT, or what standard input says if PROMPT is -, less its last newline. The answer\n"
+        "goes to standard output as it is made, a receipt of what was reused to standard error.\n"
+        "\n"
+        "  --document FILE      put the text of FILE before the prompt; may be given again\n"
+        "  --model NAME         the model; see latentctl models\n"
+        "  --format chat|text   answer the prompt (chat) or continue it (text); chat\n"
+        "  --max-tokens N       at most N tokens, 1 to 65536; 128\n"
+        "  --temperature T      0 (always the likeliest token) to 10; 0.7\n"
+        "  --top-k K            of the K likeliest tokens only, at most 1024; 0 is no limit; 40\n"
+        "  --top-p P            of the likeliest tokens that make up P together, above 0 to 1; 0.95\n"
+        "  --seed N             another N, another answer; 0\n"
+        "  --stop TEXT          end before TEXT; may be given 8 times\n"
+        "  --json               one line for each token, {\"type\":\"token\",\"text\":...}, and a last one,\n"
+        "                       {\"type\":\"done\",...}, with the text and the receipt\n",
+    [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
+                       "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
+                       "each span its key and where it was found, or why it was not.\n",
+    [COMMAND_STATS] = "Usage: latentctl stats [--watch] [--json]\n"
+                      "Show the counters since the daemon's start and over the lifetime of its store.\n"
+                      "\n"
+                      "  --watch   again every second, until Ctrl-C\n",
+    [COMMAND_INFO] = "Usage: latentctl info [--json]\n"
+                     "Show the daemon's version, addresses, store and limits.\n",
+    [COMMAND_PING] = "Usage: latentctl ping [--json]\n"
+                     "Exit with 0 if the daemon answers.\n",
+    [COMMAND_MODELS] = "Usage: latentctl models [--json]\n"
+                       "List the models that the daemon serves.\n",
+    [COMMAND_SHUTDOWN] = "Usage: latentctl shutdown [--json]\n"
+                         "Stop the daemon after what it has begun is finished and stored.\n",
+    [COMMAND_HELP] = "Usage: latentctl help [COMMAND]\n"
+                     "Show help on latentctl or on one of its commands.\n",
+};
+
+void options_print_help(enum command command)
+{
+    fputs(command < COMMAND_COUNT ? texts[command] : overview, stdout);
+}

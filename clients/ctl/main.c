@@ -1,0 +1,96 @@
+/* latentctl: the command line of latentd. Reads the options, connects, and hands over to the command. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clients/ctl/command.h"
+
+static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
+    [COMMAND_GENERATE] = command_generate, [COMMAND_ENCODE] = command_encode, [COMMAND_STATS] = command_stats,
+    [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,     [COMMAND_MODELS] = command_models,
+    [COMMAND_SHUTDOWN] = command_shutdown,
+};
+
+int report_failure(const struct context *context, int code, const char *message)
+{
+    if (context->options.json) {
+        json_t *json =
+            json_pack("{s:s, s:s, s:s}", "type", "error", "name", latent_error_name(code), "message", message);
+        if (json && json_dumpf(json, stdout, JSON_COMPACT) == 0)
+            putchar('\n');
+        json_decref(json);
+        fflush(stdout);
+    }
+    fprintf(stderr, "latentctl: %s\n", message);
+    return EXIT_FAILED;
+}
+
+int report_call(const struct context *context, int code)
+{
+    return report_failure(context, code, latent_error_message(context->latent));
+}
+
+int print_reply(const struct context *context, const struct latent_reply *reply)
+{
+    char *text = latent_reply_json(reply);
+    if (!text)
+        return report_failure(context, LATENT_ENOMEM, "out of memory");
+    bool printed = puts(text) != EOF && fflush(stdout) == 0;
+    free(text);
+    return printed ? EXIT_DONE : report_failure(context, LATENT_EIO, "cannot write to standard output");
+}
+
+/* The same choice as the daemon's. */
+static void choose_socket(struct context *context)
+{
+    const char *named = context->options.socket ? context->options.socket : getenv("LATENTD_SOCKET");
+    const char *folder = getenv("XDG_RUNTIME_DIR");
+    context->socket = context->usual_socket;
+    if (named && *named)
+        context->socket = named;
+    else if (folder && *folder)
+        snprintf(context->usual_socket, sizeof context->usual_socket, "%s/latentd.sock", folder);
+    else
+        snprintf(context->usual_socket, sizeof context->usual_socket, "/tmp/latentd-%u/latentd.sock",
+                 (unsigned)getuid());
+}
+
+static int run(struct context *context)
+{
+    int code = latent_connect(context->latent, context->socket);
+    if (code == LATENT_ECONNECT) {
+        report_call(context, code);
+        fputs("Is the daemon running? Start it with: latentd --model FILE.gguf\n"
+              "If it is on another socket, name that with -s SOCKET or LATENTD_SOCKET.\n",
+              stderr);
+        return EXIT_FAILED;
+    }
+    if (code)
+        return report_call(context, code);
+    return command_functions[context->options.command](context);
+}
+
+int main(int count, char **arguments)
+{
+    struct context context = {.terminal = isatty(STDOUT_FILENO)};
+    const char *no_colour = getenv("NO_COLOR");
+    context.colour = context.terminal && !(no_colour && *no_colour);
+    if (!options_read(count, arguments, &context.options))
+        return EXIT_USAGE;
+    if (context.options.version) {
+        puts("latentctl " LT_VERSION);
+        return EXIT_DONE;
+    }
+    if (context.options.help || context.options.command == COMMAND_HELP) {
+        options_print_help(context.options.help ? context.options.command : COMMAND_COUNT);
+        return EXIT_DONE;
+    }
+    choose_socket(&context);
+    context.latent = latent_create();
+    if (!context.latent)
+        return report_failure(&context, LATENT_ENOMEM, "out of memory");
+    int status = run(&context);
+    latent_destroy(context.latent);
+    return status;
+}

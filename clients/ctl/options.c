@@ -1,0 +1,264 @@
+/* Reading of the command line. */
+#include "clients/ctl/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FOR(command) (1u << (command))
+#define FOR_ALL (FOR(COMMAND_COUNT) - 1)
+#define FOR_GENERATE FOR(COMMAND_GENERATE)
+
+static const struct {
+    const char *name;
+    bool wants_argument;
+    bool needs_argument;
+} commands[COMMAND_COUNT] = {
+    [COMMAND_GENERATE] = {"generate", true, true},   [COMMAND_ENCODE] = {"encode", true, true},
+    [COMMAND_STATS] = {"stats", false, false},       [COMMAND_INFO] = {"info", false, false},
+    [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
+    [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
+};
+
+enum option_key {
+    OPTION_SOCKET = 's',
+    OPTION_HELP = 'h',
+    OPTION_VERSION = 'V',
+    OPTION_JSON = 256,
+    OPTION_WATCH,
+    OPTION_MODEL,
+    OPTION_MAX_TOKENS,
+    OPTION_TEMPERATURE,
+    OPTION_TOP_K,
+    OPTION_TOP_P,
+    OPTION_SEED,
+    OPTION_STOP,
+    OPTION_FORMAT,
+    OPTION_DOCUMENT,
+};
+
+static const struct option long_options[] = {
+    {"socket", required_argument, NULL, OPTION_SOCKET},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"watch", no_argument, NULL, OPTION_WATCH},
+    {"model", required_argument, NULL, OPTION_MODEL},
+    {"max-tokens", required_argument, NULL, OPTION_MAX_TOKENS},
+    {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
+    {"top-k", required_argument, NULL, OPTION_TOP_K},
+    {"top-p", required_argument, NULL, OPTION_TOP_P},
+    {"seed", required_argument, NULL, OPTION_SEED},
+    {"stop", required_argument, NULL, OPTION_STOP},
+    {"format", required_argument, NULL, OPTION_FORMAT},
+    {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {NULL, 0, NULL, 0},
+};
+
+/* Which commands take an option, as a set of FOR(). */
+static unsigned commands_of(int option)
+{
+    switch (option) {
+    case OPTION_SOCKET:
+    case OPTION_HELP:
+    case OPTION_VERSION:
+    case OPTION_JSON:
+        return FOR_ALL;
+    case OPTION_WATCH:
+        return FOR(COMMAND_STATS);
+    case OPTION_MODEL:
+        return FOR_GENERATE | FOR(COMMAND_ENCODE);
+    default:
+        return FOR_GENERATE;
+    }
+}
+
+static const char *name_of(int option)
+{
+    const struct option *found = long_options;
+    while (found->name && found->val != option)
+        found++;
+    return found->name;
+}
+
+static bool fail(const char *message, const char *what)
+{
+    fprintf(stderr, "latentctl: %s%s; see latentctl --help\n", message, what);
+    return false;
+}
+
+static bool fail_value(int option, const char *right)
+{
+    fprintf(stderr, "latentctl: --%s takes %s; found \"%s\"\n", name_of(option), right, optarg);
+    return false;
+}
+
+static bool read_integer(int option, unsigned long long min, unsigned long long max, unsigned long long *ret_value)
+{
+    char *end;
+    char right[80];
+    errno = 0;
+    unsigned long long value = strtoull(optarg, &end, 10);
+    if (errno || end == optarg || *end || strchr(optarg, '-') || value < min || value > max) {
+        snprintf(right, sizeof right, "an integer from %llu to %llu", min, max);
+        return fail_value(option, right);
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool read_number(int option, double min, double max, double *ret_value)
+{
+    char *end;
+    char right[80];
+    double value = strtod(optarg, &end);
+    if (end == optarg || *end || isnan(value) || value < min || value > max) {
+        snprintf(right, sizeof right, "a number from %g to %g", min, max);
+        return fail_value(option, right);
+    }
+    *ret_value = value;
+    return true;
+}
+
+static bool read_stop(struct options *options)
+{
+    if (options->generate.stop_count == LT_STOP_TEXTS_MAX)
+        return fail_value(OPTION_STOP, "at most 8 texts, one at a time");
+    if (!*optarg || strlen(optarg) > LT_STOP_TEXT_BYTES_MAX)
+        return fail_value(OPTION_STOP, "a text of 1 to 256 bytes");
+    options->stops[options->generate.stop_count++] = optarg;
+    return true;
+}
+
+static bool read_document(struct options *options)
+{
+    if (options->document_count == sizeof options->documents / sizeof *options->documents)
+        return fail_value(OPTION_DOCUMENT, "at most 255 files, one at a time");
+    options->documents[options->document_count++] = optarg;
+    return true;
+}
+
+/* An option of generate. */
+static bool read_generate_option(struct options *options, int option)
+{
+    struct latent_generate_options *generate = &options->generate;
+    unsigned long long value = 0;
+    bool good = true;
+    switch (option) {
+    case OPTION_MAX_TOKENS:
+        good = read_integer(option, 1, LT_GENERATE_TOKENS_MAX, &value);
+        generate->max_tokens = (uint32_t)value;
+        return good;
+    case OPTION_TEMPERATURE:
+        return read_number(option, 0, LT_TEMPERATURE_MAX, &generate->temperature);
+    case OPTION_TOP_K:
+        good = read_integer(option, 0, LT_TOP_K_MAX, &value);
+        generate->top_k = (int32_t)value;
+        return good;
+    case OPTION_TOP_P:
+        return read_number(option, 0, 1, &generate->top_p);
+    case OPTION_SEED:
+        good = read_integer(option, 0, UINT64_MAX, &value);
+        generate->seed = value;
+        return good;
+    case OPTION_STOP:
+        return read_stop(options);
+    case OPTION_DOCUMENT:
+        return read_document(options);
+    default:
+        if (strcmp(optarg, "chat") != 0 && strcmp(optarg, "text") != 0)
+            return fail_value(option, "\"chat\" or \"text\"");
+        generate->format = optarg;
+        return true;
+    }
+}
+
+static bool read_option(struct options *options, int option)
+{
+    switch (option) {
+    case OPTION_SOCKET:
+        options->socket = optarg;
+        return true;
+    case OPTION_HELP:
+        options->help = true;
+        return true;
+    case OPTION_VERSION:
+        options->version = true;
+        return true;
+    case OPTION_JSON:
+        options->json = true;
+        return true;
+    case OPTION_WATCH:
+        options->watch = true;
+        return true;
+    case OPTION_MODEL:
+        options->generate.model = optarg;
+        return true;
+    default:
+        return read_generate_option(options, option);
+    }
+}
+
+static bool find_command(const char *name, enum command *ret_command)
+{
+    for (int i = 0; i < COMMAND_COUNT; i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            *ret_command = (enum command)i;
+            return true;
+        }
+    }
+    return fail("there is no command ", name);
+}
+
+/* The command and its argument. */
+static bool read_words(struct options *options, int count, char **words)
+{
+    if (count == 0)
+        return options->help || options->version || fail("a command is missing", "");
+    if (!find_command(words[0], &options->command))
+        return false;
+    if (count > 1 && !commands[options->command].wants_argument)
+        return fail("too much on the command line: ", words[1]);
+    if (count > 2)
+        return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
+    if (count == 1 && commands[options->command].needs_argument && !options->help)
+        return fail(options->command == COMMAND_GENERATE ? "generate needs a PROMPT" : "encode needs a TEXT", "");
+    options->argument = count > 1 ? words[1] : NULL;
+    return true;
+}
+
+bool options_read(int count, char **arguments, struct options *ret_options)
+{
+    struct options options = {.command = COMMAND_COUNT};
+    unsigned takers = FOR_ALL;
+    const char *narrowest = "";
+    int option;
+    latent_generate_options_init(&options.generate);
+    while ((option = getopt_long(count, arguments, "s:hV", long_options, NULL)) >= 0) {
+        if (option == '?')
+            return fail("the command line is wrong", "");
+        if (!read_option(&options, option))
+            return false;
+        if (commands_of(option) != FOR_ALL)
+            narrowest = name_of(option);
+        takers &= commands_of(option);
+        if (options.command == COMMAND_COUNT && takers == 0)
+            return fail("options of different commands are mixed, the last being --", narrowest);
+    }
+    if (!read_words(&options, count - optind, arguments + optind))
+        return false;
+    if (options.command != COMMAND_COUNT && !(takers & FOR(options.command))) {
+        fprintf(stderr, "latentctl: %s does not take --%s\n", commands[options.command].name, narrowest);
+        return false;
+    }
+    if (options.command == COMMAND_HELP && options.argument) {
+        options.help = true;
+        if (!find_command(options.argument, &options.command))
+            return false;
+    }
+    *ret_options = options;
+    return true;
+}

@@ -1,0 +1,44 @@
+/* The command line of latentctl: one table of options for all commands, so that an option may stand before or behind
+ * the command; each says which commands take it. */
+#ifndef LATENTCTL_OPTIONS_H
+#define LATENTCTL_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "clients/c/latent.h"
+#include "proto/limits.h"
+
+enum command {
+    COMMAND_GENERATE,
+    COMMAND_ENCODE,
+    COMMAND_STATS,
+    COMMAND_INFO,
+    COMMAND_PING,
+    COMMAND_MODELS,
+    COMMAND_SHUTDOWN,
+    COMMAND_HELP,
+    COMMAND_COUNT
+};
+
+struct options {
+    enum command command;
+    const char *argument; /* of generate, encode and help; else NULL */
+    const char *socket;   /* NULL: the default */
+    bool json;
+    bool watch;
+    bool help;
+    bool version;
+    struct latent_generate_options generate; /* without prompt and segments */
+    const char *stops[LT_STOP_TEXTS_MAX];
+    const char *documents[LT_SEGMENTS_MAX - 1]; /* files */
+    size_t document_count;
+};
+
+/* Reads the command line. False after a usage error, which it has reported. The options point into `arguments`. */
+bool options_read(int count, char **arguments, struct options *ret_options);
+
+/* Prints the help on one command, or for COMMAND_COUNT on all. */
+void options_print_help(enum command command);
+
+#endif

@@ -1,0 +1,127 @@
+/* latentctl stats. */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "clients/ctl/command.h"
+#include "clients/ctl/display.h"
+
+#define BAR_WIDTH 24
+
+enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_DURATION };
+
+/* One line of the table; `name` is that of the counter, "" a line between two groups. */
+static const struct row {
+    const char *name;
+    const char *title;
+    enum unit unit;
+} rows[] = {
+    {"span_lookups", "spans looked up", UNIT_COUNT},
+    {"span_hits", "hits", UNIT_COUNT},
+    {"hits_memory", "  in memory", UNIT_COUNT},
+    {"hits_disk", "  on disk", UNIT_COUNT},
+    {"singleflight_joined", "  joined another's work", UNIT_COUNT},
+    {"span_misses", "misses", UNIT_COUNT},
+    {"misses_new", "  never seen", UNIT_COUNT},
+    {"misses_evicted", "  evicted", UNIT_COUNT},
+    {"misses_corrupt", "  damaged", UNIT_COUNT},
+    {"spans_encoded", "spans encoded", UNIT_COUNT},
+    {"encode_seconds", "time spent encoding", UNIT_DURATION},
+    {"operations", "operations", UNIT_COUNT},
+    {"", "", UNIT_COUNT},
+    {"requests", "requests", UNIT_COUNT},
+    {"requests_failed", "  failed", UNIT_COUNT},
+    {"prompt_tokens", "prompt tokens", UNIT_COUNT},
+    {"completion_tokens", "completion tokens", UNIT_COUNT},
+    {"connections", "connections open", UNIT_COUNT},
+    {"uptime_s", "time running", UNIT_DURATION},
+    {"", "", UNIT_COUNT},
+    {"store_entries", "latents stored", UNIT_COUNT},
+    {"store_bytes", "  of bytes", UNIT_BYTES},
+    {"store_budget_bytes", "  of a budget of", UNIT_BYTES},
+    {"store_waiting", "  waiting to be written", UNIT_COUNT},
+    {"evictions", "evictions", UNIT_COUNT},
+    {"store_corrupt", "damaged records", UNIT_COUNT},
+    {"store_write_failures", "failed writes", UNIT_COUNT},
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal_number)
+{
+    (void)signal_number;
+    interrupted = 1;
+}
+
+static struct quantity show_value(const struct latent_value *value, enum unit unit)
+{
+    if (!value)
+        return (struct quantity){""};
+    if (unit == UNIT_DURATION)
+        return show_duration(latent_value_real(value, 0));
+    uint64_t count = latent_value_uint(value, 0);
+    return unit == UNIT_BYTES ? show_bytes(count) : show_count(count);
+}
+
+static void print_rate(const struct context *context, const char *title, const struct latent_value *counters)
+{
+    uint64_t lookups = latent_value_uint(latent_value_at(counters, "span_lookups"), 0);
+    uint64_t hits = latent_value_uint(latent_value_at(counters, "span_hits"), 0);
+    double rate = lookups ? (double)hits / (double)lookups : 0;
+    printf("%-18s %s%s%s %7s\n", title, colour_begin(context->colour, rate >= 0.5 ? COLOUR_GOOD : COLOUR_BAD),
+           show_bar(rate, BAR_WIDTH).text, colour_end(context->colour), show_rate(hits, lookups).text);
+}
+
+static void print_table(const struct context *context, const struct latent_reply *reply)
+{
+    const struct latent_value *session = latent_reply_at(reply, "");
+    const struct latent_value *lifetime = latent_reply_at(reply, "lifetime");
+    print_rate(context, "hit rate, session", session);
+    print_rate(context, "hit rate, lifetime", lifetime);
+    printf("\n%s%-26s %22s %22s%s\n", colour_begin(context->colour, COLOUR_HEADING), "", "since the start", "lifetime",
+           colour_end(context->colour));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct latent_value *now = *rows[i].name ? latent_value_at(session, rows[i].name) : NULL;
+        const struct latent_value *ever = *rows[i].name ? latent_value_at(lifetime, rows[i].name) : NULL;
+        if (now || ever)
+            printf("%-26s %22s %22s\n", rows[i].title, show_value(now, rows[i].unit).text,
+                   show_value(ever, rows[i].unit).text);
+        else if (!*rows[i].name)
+            putchar('\n');
+    }
+}
+
+static int show(struct context *context)
+{
+    struct latent_reply *reply = NULL;
+    int status = EXIT_DONE;
+    int code = latent_stats(context->latent, &reply);
+    if (code)
+        return report_call(context, code);
+    if (context->options.watch && context->terminal && !context->options.json)
+        fputs("\033[H\033[2J", stdout);
+    if (context->options.json)
+        status = print_reply(context, reply);
+    else
+        print_table(context, reply);
+    latent_reply_destroy(reply);
+    fflush(stdout);
+    return status;
+}
+
+int command_stats(struct context *context)
+{
+    const struct sigaction action = {.sa_handler = interrupt};
+    if (!context->options.watch)
+        return show(context);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    int status = EXIT_DONE;
+    while (!interrupted && status == EXIT_DONE) {
+        status = show(context);
+        if (!interrupted && status == EXIT_DONE)
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    }
+    return status;
+}
