@@ -62,7 +62,7 @@ struct quantity show_duration(double seconds)
     struct quantity shown;
     uint64_t whole = seconds > 0 ? (uint64_t)seconds : 0;
     if (whole < 60)
-        snprintf(shown.text, sizeof shown.text, "%" PRIu64 " s", whole);
+        snprintf(shown.text, sizeof shown.text, "%.1f s", seconds > 0 ? seconds : 0);
     else if (whole < 3600)
         snprintf(shown.text, sizeof shown.text, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
     else if (whole < 86400)

@@ -25,7 +25,8 @@ static void print_encoding(const struct context *context, const struct latent_en
            "key", "found", colour_end(context->colour));
     for (size_t i = 0; i < receipt->span_count; i++)
         print_span(context, &receipt->spans[i]);
-    fprintf(stderr, "%s tokens in %s spans: %s hits, %s misses; %s in all, encoding %s, %s operations\n",
+    fflush(stdout);
+    fprintf(stderr, "%s tokens in %s spans: hits %s, misses %s; %s in all, encoding %s, %s operations\n",
             show_count(receipt->usage.prompt_tokens).text, show_count(receipt->usage.prompt_spans).text,
             show_count(receipt->usage.span_hits).text, show_count(receipt->usage.span_misses).text,
             show_milliseconds(receipt->timings.total).text, show_milliseconds(receipt->timings.encode).text,

@@ -52,7 +52,7 @@ static void print_receipt(const struct latent_generation *generation)
     const struct latent_timings *timings = &generation->receipt.timings;
     const struct latent_operations *operations = &generation->receipt.operations;
     fprintf(stderr, "\n");
-    fprintf(stderr, "  %-10s %6s tokens %6s spans   %s hits, %s misses (%s reused)\n", "prompt",
+    fprintf(stderr, "  %-10s %6s tokens %6s spans   hits %s, misses %s (%s reused)\n", "prompt",
             show_count(usage->prompt_tokens).text, show_count(usage->prompt_spans).text,
             show_count(usage->span_hits).text, show_count(usage->span_misses).text,
             show_rate(usage->span_hits, usage->prompt_spans).text);

@@ -9,7 +9,7 @@
 
 #define BAR_WIDTH 24
 
-enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_DURATION };
+enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_OPERATIONS, UNIT_DURATION };
 
 /* One line of the table; `name` is that of the counter, "" a line between two groups. */
 static const struct row {
@@ -28,7 +28,7 @@ static const struct row {
     {"misses_corrupt", "  damaged", UNIT_COUNT},
     {"spans_encoded", "spans encoded", UNIT_COUNT},
     {"encode_seconds", "time spent encoding", UNIT_DURATION},
-    {"operations", "operations", UNIT_COUNT},
+    {"operations", "operations", UNIT_OPERATIONS},
     {"", "", UNIT_COUNT},
     {"requests", "requests", UNIT_COUNT},
     {"requests_failed", "  failed", UNIT_COUNT},
@@ -61,6 +61,8 @@ static struct quantity show_value(const struct latent_value *value, enum unit un
     if (unit == UNIT_DURATION)
         return show_duration(latent_value_real(value, 0));
     uint64_t count = latent_value_uint(value, 0);
+    if (unit == UNIT_OPERATIONS)
+        return show_operations(count);
     return unit == UNIT_BYTES ? show_bytes(count) : show_count(count);
 }
 
@@ -79,13 +81,13 @@ static void print_table(const struct context *context, const struct latent_reply
     const struct latent_value *lifetime = latent_reply_at(reply, "lifetime");
     print_rate(context, "hit rate, session", session);
     print_rate(context, "hit rate, lifetime", lifetime);
-    printf("\n%s%-26s %22s %22s%s\n", colour_begin(context->colour, COLOUR_HEADING), "", "since the start", "lifetime",
+    printf("\n%s%-26s %17s %17s%s\n", colour_begin(context->colour, COLOUR_HEADING), "", "since the start", "lifetime",
            colour_end(context->colour));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct latent_value *now = *rows[i].name ? latent_value_at(session, rows[i].name) : NULL;
         const struct latent_value *ever = *rows[i].name ? latent_value_at(lifetime, rows[i].name) : NULL;
         if (now || ever)
-            printf("%-26s %22s %22s\n", rows[i].title, show_value(now, rows[i].unit).text,
+            printf("%-26s %17s %17s\n", rows[i].title, show_value(now, rows[i].unit).text,
                    show_value(ever, rows[i].unit).text);
         else if (!*rows[i].name)
             putchar('\n');
