@@ -1,0 +1,216 @@
+#include "daemon/cache.h"
+
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "kernels/half.h"
+#include "proto/alloc.h"
+
+struct lt_cache {
+    struct lt_store *store;
+    struct lt_counters *counters;
+};
+
+/* Working memory of one call; n spans of which u are distinct. */
+struct resolving {
+    const struct lt_model *model;
+    uint32_t dimension;
+    struct lt_cache_span **spans; /* [n] */
+    size_t count;                 /* n */
+    uint32_t *distinct_of;        /* [n] index of the span's distinct latent */
+    uint32_t *first;              /* [u] index of the first span that has it */
+    size_t distinct;              /* u */
+    struct lt_latent *latents;    /* [u] */
+    enum lt_lookup *lookups;      /* [u] */
+    uint16_t *halves;             /* [u][dimension], the payloads */
+    uint32_t *table;              /* [table_size] open addressing over keys: distinct index + 1 */
+    size_t table_size;            /* a power of two, at least 2n */
+    struct lt_encode_item *items; /* [misses] */
+    uint32_t *item_of;            /* [misses] distinct index */
+    float *encoded;               /* [misses][dimension] */
+};
+
+int lt_cache_create(struct lt_store *store, struct lt_counters *counters, struct lt_cache **ret_cache)
+{
+    struct lt_cache *cache = lt_malloc(sizeof *cache);
+    if (!cache)
+        return LT_ENOMEM;
+    *cache = (struct lt_cache){store, counters};
+    *ret_cache = cache;
+    return LT_OK;
+}
+
+void lt_cache_destroy(struct lt_cache *cache)
+{
+    lt_free(cache);
+}
+
+const char *lt_cache_span_outcome(const struct lt_cache_span *span)
+{
+    return span->joined ? "joined" : lt_lookup_name(span->lookup);
+}
+
+bool lt_cache_span_hit(const struct lt_cache_span *span)
+{
+    return span->joined || lt_lookup_is_hit(span->lookup);
+}
+
+static int prepare(struct resolving *r)
+{
+    r->table_size = 16;
+    while (r->table_size < 2 * r->count)
+        r->table_size *= 2;
+    r->distinct_of = lt_malloc(r->count * sizeof *r->distinct_of);
+    r->first = lt_malloc(r->count * sizeof *r->first);
+    r->latents = lt_calloc(r->count, sizeof *r->latents);
+    r->lookups = lt_calloc(r->count, sizeof *r->lookups);
+    r->halves = lt_malloc(r->count * r->dimension * sizeof *r->halves);
+    r->table = lt_calloc(r->table_size, sizeof *r->table);
+    return r->distinct_of && r->first && r->latents && r->lookups && r->halves && r->table ? LT_OK : LT_ENOMEM;
+}
+
+static void finish(struct resolving *r)
+{
+    lt_free(r->distinct_of);
+    lt_free(r->first);
+    lt_free(r->latents);
+    lt_free(r->lookups);
+    lt_free(r->halves);
+    lt_free(r->table);
+    lt_free(r->items);
+    lt_free(r->item_of);
+    lt_free(r->encoded);
+}
+
+/* The distinct index of a key, new or known. Keys are hashes: their first bytes serve as the table's hash. */
+static uint32_t find_distinct(struct resolving *r, uint32_t span, const struct lt_span_key *key)
+{
+    uint64_t hash;
+    memcpy(&hash, key->bytes, sizeof hash);
+    for (size_t slot = hash & (r->table_size - 1);; slot = (slot + 1) & (r->table_size - 1)) {
+        if (!r->table[slot]) {
+            uint32_t index = (uint32_t)r->distinct++;
+            r->table[slot] = index + 1;
+            r->first[index] = span;
+            r->latents[index] = (struct lt_latent){.key = *key,
+                                                   .type = LT_LATENT_F16,
+                                                   .dimension = r->dimension,
+                                                   .tokens = r->spans[span]->count,
+                                                   .payload = r->halves + (size_t)index * r->dimension};
+            return index;
+        }
+        uint32_t index = r->table[slot] - 1;
+        if (memcmp(&r->latents[index].key, key, sizeof *key) == 0)
+            return index;
+    }
+}
+
+static void look_up(struct lt_cache *cache, struct resolving *r)
+{
+    const uint8_t *fingerprint = lt_model_encoder_fingerprint(r->model);
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct lt_cache_span *span = r->spans[i];
+        lt_span_key(fingerprint, NULL, 0, span->tokens, span->count, &span->key);
+        r->distinct_of[i] = find_distinct(r, i, &span->key);
+    }
+    for (size_t start = 0; start < r->distinct; start += LT_LATENT_BATCH_MAX) {
+        size_t batch = r->distinct - start < LT_LATENT_BATCH_MAX ? r->distinct - start : LT_LATENT_BATCH_MAX;
+        /* A store that cannot be read is a store full of misses: it says so itself in its counters. */
+        (void)lt_store_get(cache->store, r->latents + start, batch, r->lookups + start);
+    }
+}
+
+/* Encodes every distinct latent that was missed, and offers it to the store. */
+static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_workspace *workspace)
+{
+    size_t misses = 0;
+    for (size_t d = 0; d < r->distinct; d++)
+        misses += !lt_lookup_is_hit(r->lookups[d]);
+    if (!misses)
+        return LT_OK;
+    r->items = lt_calloc(misses, sizeof *r->items);
+    r->item_of = lt_malloc(misses * sizeof *r->item_of);
+    r->encoded = lt_malloc(misses * r->dimension * sizeof *r->encoded);
+    if (!r->items || !r->item_of || !r->encoded)
+        return LT_ENOMEM;
+    size_t filled = 0;
+    for (uint32_t d = 0; d < r->distinct; d++) {
+        if (lt_lookup_is_hit(r->lookups[d]))
+            continue;
+        const struct lt_cache_span *span = r->spans[r->first[d]];
+        r->item_of[filled] = d;
+        r->items[filled] = (struct lt_encode_item){
+            .tokens = span->tokens, .count = span->count, .latent = r->encoded + filled * r->dimension};
+        filled++;
+    }
+    int code = lt_encode(workspace, r->items, misses);
+    if (code)
+        return code;
+    size_t unstored = 0;
+    for (size_t i = 0; i < misses; i++) {
+        struct lt_latent *latent = &r->latents[r->item_of[i]];
+        lt_half_from_float(r->items[i].latent, r->dimension, latent->payload);
+        if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
+            unstored++;
+        r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
+    }
+    lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
+    lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
+    return LT_OK;
+}
+
+static void hand_out(struct resolving *r)
+{
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct lt_cache_span *span = r->spans[i];
+        uint32_t d = r->distinct_of[i];
+        span->lookup = r->lookups[d];
+        span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
+        lt_float_from_half(r->latents[d].payload, r->dimension, span->latent);
+    }
+}
+
+static void count_outcomes(struct lt_counters *counters, const struct resolving *r)
+{
+    static const enum lt_counter counter_of[] = {
+        [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
+        [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+    };
+    size_t hits = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        const struct lt_cache_span *span = r->spans[i];
+        lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
+        hits += lt_cache_span_hit(span);
+    }
+    lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, r->count);
+    lt_count(counters, LT_COUNTER_SPAN_HITS, hits);
+    lt_count(counters, LT_COUNTER_SPAN_MISSES, r->count - hits);
+}
+
+int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struct lt_workspace *workspace,
+                     struct lt_cache_span **spans, size_t count, struct lt_cache_time *ret_time)
+{
+    *ret_time = (struct lt_cache_time){0};
+    if (count == 0)
+        return LT_OK;
+    struct resolving r = {.model = model, .dimension = lt_model_shape(model)->width, .spans = spans, .count = count};
+    for (size_t i = 0; i < count; i++)
+        spans[i]->operations = 0;
+    double began = lt_clock_seconds(), looked_up = began;
+    int code = prepare(&r);
+    if (code == LT_OK) {
+        look_up(cache, &r);
+        looked_up = lt_clock_seconds();
+        code = encode_misses(cache, &r, workspace);
+    }
+    if (code == LT_OK) {
+        hand_out(&r);
+        count_outcomes(cache->counters, &r);
+        *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
+        if (r.items)
+            lt_count(cache->counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * ret_time->encode));
+    }
+    finish(&r);
+    return code;
+}

@@ -1,0 +1,18 @@
+/* What a request asks for: answered here if the answer is in memory, handed to the engine otherwise. Loop thread only.
+ */
+#ifndef LT_DAEMON_DISPATCH_H
+#define LT_DAEMON_DISPATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct lt_server;
+struct lt_session;
+
+/* Handles one whole frame. Every request is answered exactly once, now or when its job is done. */
+void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes);
+
+/* Sends what the engine has to say to the sessions, and frees jobs that are done. */
+void lt_dispatch_events(struct lt_server *server);
+
+#endif

@@ -1,0 +1,406 @@
+/* Lists: `queue` and `events` are shared under the mutex; `tasks` belongs to the thread. A cycle runs once for each
+ * model, over that model's tasks. A task that is paused keeps its logits and does no work until its client has read. */
+#include "daemon/engine.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "daemon/cache.h"
+#include "daemon/cycle.h"
+#include "daemon/generation.h"
+#include "daemon/reply.h"
+#include "daemon/task.h"
+#include "proto/alloc.h"
+
+struct lt_engine {
+    struct lt_served_model served[LT_MODELS_MAX];
+    size_t served_count;
+    struct lt_store *store;
+    struct lt_counters *counters;
+    struct lt_cache *cache;
+    void (*wake_loop)(void *context);
+    void *context;
+    pthread_t thread;
+
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    struct lt_job *queue, **queue_end;
+    size_t queue_count;
+    bool stopping, woken;
+    struct lt_event *events, **events_end;
+
+    struct lt_task *tasks;
+};
+
+/* --- events --- */
+
+static void send_event(struct lt_engine *engine, struct lt_event *event)
+{
+    event->next = NULL;
+    pthread_mutex_lock(&engine->mutex);
+    *engine->events_end = event;
+    engine->events_end = &event->next;
+    pthread_mutex_unlock(&engine->mutex);
+    engine->wake_loop(engine->context);
+}
+
+/* The last word to a job. After it the engine no longer knows the job. */
+static void answer(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes)
+{
+    job->final.bytes = *bytes;
+    send_event(engine, &job->final);
+}
+
+static void answer_error(struct lt_engine *engine, struct lt_job *job, const struct lt_error *error)
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    lt_write_error(&writer, true, job->request->id, error);
+    if (writer.error)
+        lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
+    lt_count(engine->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    answer(engine, job, &bytes);
+}
+
+static void answer_code(struct lt_engine *engine, struct lt_job *job, int code)
+{
+    struct lt_error error;
+    lt_fail_code(&error, code);
+    answer_error(engine, job, &error);
+}
+
+/* Sends the writer's bytes as the job's answer, or what went wrong with them. */
+static void answer_written(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes, int code)
+{
+    if (code) {
+        lt_buffer_finish(bytes);
+        answer_code(engine, job, code);
+    } else {
+        answer(engine, job, bytes);
+    }
+}
+
+/* --- ends of tasks --- */
+
+static void remove_task(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_task **link = &engine->tasks;
+    while (*link != task)
+        link = &(*link)->next;
+    *link = task->next;
+    lt_task_destroy(task);
+}
+
+static void fail_task(struct lt_engine *engine, struct lt_task *task, int code)
+{
+    answer_code(engine, task->job, code);
+    remove_task(engine, task);
+}
+
+static void finish_task(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    const struct lt_receipt *receipt = &task->receipt;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    if (lt_task_generates(task))
+        lt_reply_generation(&writer, task);
+    else
+        lt_reply_encoding(&writer, task);
+    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->token_count);
+    lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
+    lt_count(engine->counters, LT_COUNTER_OPERATIONS,
+             receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
+                 receipt->decode_operations);
+    answer_written(engine, task->job, &bytes, writer.error);
+    remove_task(engine, task);
+}
+
+/* --- taking up jobs --- */
+
+static struct lt_served_model *find_model(struct lt_engine *engine, const char *name)
+{
+    for (size_t i = 0; i < engine->served_count; i++)
+        if (!*name || strcmp(lt_model_name(engine->served[i].model), name) == 0)
+            return &engine->served[i];
+    return NULL;
+}
+
+static void get_latents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
+{
+    const struct lt_latent_get_request *request = &job->request->latent_get;
+    uint32_t width = lt_model_shape(model)->width;
+    struct lt_latent *latents = lt_calloc(request->key_count, sizeof *latents);
+    enum lt_lookup *lookups = lt_calloc(request->key_count, sizeof *lookups);
+    uint16_t *payloads = lt_malloc(request->key_count * width * sizeof *payloads);
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    int code = latents && lookups && payloads ? LT_OK : LT_ENOMEM;
+    if (code == LT_OK) {
+        for (size_t i = 0; i < request->key_count; i++) {
+            latents[i] = (struct lt_latent){.type = LT_LATENT_F16, .dimension = width, .payload = payloads + i * width};
+            memcpy(latents[i].key.bytes, request->keys[i], LT_SPAN_KEY_BYTES);
+        }
+        code = lt_store_get(engine->store, latents, request->key_count, lookups);
+    }
+    if (code == LT_OK) {
+        lt_reply_latents(&writer, job->request->id, model, latents, lookups, request->key_count);
+        code = writer.error;
+    }
+    answer_written(engine, job, &bytes, code);
+    lt_free(latents);
+    lt_free(lookups);
+    lt_free(payloads);
+}
+
+static const char *model_of(const struct lt_request *request)
+{
+    switch (request->method) {
+    case LT_METHOD_GENERATE:
+        return request->generate.model;
+    case LT_METHOD_ENCODE:
+        return request->encode.model;
+    default:
+        return request->latent_get.model;
+    }
+}
+
+static void take_up(struct lt_engine *engine, struct lt_job *job)
+{
+    struct lt_error error = {0};
+    const char *name = model_of(job->request);
+    struct lt_served_model *served = find_model(engine, name);
+    if (!served) {
+        lt_fail(&error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
+        answer_error(engine, job, &error);
+        return;
+    }
+    if (job->request->method == LT_METHOD_LATENT_GET) {
+        get_latents(engine, job, served->model);
+        return;
+    }
+    struct lt_task *task;
+    if (lt_task_create(job, served, &task, &error)) {
+        answer_error(engine, job, &error);
+        return;
+    }
+    struct lt_task **link = &engine->tasks; /* oldest first */
+    while (*link)
+        link = &(*link)->next;
+    *link = task;
+}
+
+/* --- one cycle --- */
+
+static bool is_waiting(const struct lt_task *task)
+{
+    return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
+}
+
+/* Samples and sends; ends what is done. The task may be gone afterwards. */
+static void advance(struct lt_engine *engine, struct lt_task *task)
+{
+    int code = lt_generation_advance(task);
+    if (code) {
+        fail_task(engine, task, code);
+        return;
+    }
+    const char *text;
+    size_t bytes;
+    lt_answer_text_take(&task->text, task->finish_reason != NULL, &text, &bytes);
+    if (bytes && task->job->request->generate.stream) {
+        struct lt_event *event = lt_calloc(1, sizeof *event);
+        if (!event) {
+            fail_task(engine, task, LT_ENOMEM);
+            return;
+        }
+        struct lt_writer writer;
+        event->job = task->job;
+        lt_buffer_init(&event->bytes, LT_REPLY_BYTES_MAX);
+        lt_writer_init(&writer, &event->bytes);
+        lt_reply_token(&writer, task->job->request->id, text, bytes);
+        if (writer.error) {
+            lt_buffer_finish(&event->bytes);
+            lt_free(event);
+            fail_task(engine, task, writer.error);
+            return;
+        }
+        send_event(engine, event);
+    }
+    if (task->finish_reason)
+        finish_task(engine, task);
+}
+
+/* Computes for all tasks of one model that have work, then lets each of them take its next step. */
+static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
+{
+    size_t most = 0, count = 0;
+    for (struct lt_task *task = engine->tasks; task; task = task->next)
+        most += task->served == served;
+    if (!most)
+        return;
+    struct lt_task **tasks = lt_malloc(most * sizeof *tasks);
+    for (struct lt_task *task = engine->tasks, *next; task; task = next) {
+        next = task->next;
+        if (task->served != served)
+            continue;
+        if (!tasks)
+            fail_task(engine, task, LT_ENOMEM);
+        else if (atomic_load(&task->job->cancelled))
+            fail_task(engine, task, LT_ECANCELLED);
+        else if (!is_waiting(task))
+            tasks[count++] = task;
+    }
+    int code = count ? lt_cycle_compute(engine->cache, served, tasks, count) : LT_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct lt_task *task = tasks[i];
+        if (code) {
+            fail_task(engine, task, code);
+            continue;
+        }
+        task->fresh_count = task->feed_count = 0;
+        if (!lt_task_generates(task))
+            finish_task(engine, task);
+        else if (!atomic_load(&task->job->paused))
+            advance(engine, task);
+    }
+    lt_free(tasks);
+}
+
+/* --- the thread --- */
+
+static bool has_work(const struct lt_engine *engine)
+{
+    for (const struct lt_task *task = engine->tasks; task; task = task->next)
+        if (!is_waiting(task) || atomic_load(&task->job->cancelled))
+            return true;
+    return false;
+}
+
+static void answer_everything(struct lt_engine *engine, struct lt_job *job)
+{
+    for (struct lt_job *next; job; job = next) {
+        next = job->queue_next;
+        answer_code(engine, job, LT_ECANCELLED);
+    }
+    while (engine->tasks)
+        fail_task(engine, engine->tasks, LT_ECANCELLED);
+}
+
+static void *run(void *context)
+{
+    struct lt_engine *engine = context;
+    for (;;) {
+        pthread_mutex_lock(&engine->mutex);
+        while (!engine->queue && !engine->stopping && !engine->woken && !has_work(engine))
+            pthread_cond_wait(&engine->wake, &engine->mutex);
+        struct lt_job *job = engine->queue;
+        engine->queue = NULL;
+        engine->queue_end = &engine->queue;
+        engine->queue_count = 0;
+        engine->woken = false;
+        bool stopping = engine->stopping;
+        pthread_mutex_unlock(&engine->mutex);
+        if (stopping) {
+            answer_everything(engine, job);
+            return NULL;
+        }
+        for (struct lt_job *next; job; job = next) {
+            next = job->queue_next;
+            take_up(engine, job);
+        }
+        for (size_t i = 0; i < engine->served_count; i++)
+            run_cycle(engine, &engine->served[i]);
+    }
+}
+
+int lt_engine_submit(struct lt_engine *engine, struct lt_job *job)
+{
+    int code = LT_OK;
+    pthread_mutex_lock(&engine->mutex);
+    if (engine->queue_count == LT_ENGINE_QUEUE_MAX) {
+        code = LT_EBUSY;
+    } else {
+        job->queue_next = NULL;
+        *engine->queue_end = job;
+        engine->queue_end = &job->queue_next;
+        engine->queue_count++;
+        pthread_cond_signal(&engine->wake);
+    }
+    pthread_mutex_unlock(&engine->mutex);
+    return code;
+}
+
+struct lt_event *lt_engine_take_events(struct lt_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    struct lt_event *events = engine->events;
+    engine->events = NULL;
+    engine->events_end = &engine->events;
+    pthread_mutex_unlock(&engine->mutex);
+    return events;
+}
+
+void lt_engine_wake(struct lt_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->woken = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->mutex);
+}
+
+static void free_engine(struct lt_engine *engine)
+{
+    for (size_t i = 0; i < engine->served_count; i++)
+        lt_workspace_destroy(engine->served[i].workspace);
+    lt_cache_destroy(engine->cache);
+    pthread_cond_destroy(&engine->wake);
+    pthread_mutex_destroy(&engine->mutex);
+    lt_free(engine);
+}
+
+int lt_engine_create(const struct lt_engine_options *options, struct lt_engine **ret_engine)
+{
+    struct lt_engine *engine = lt_calloc(1, sizeof *engine);
+    if (!engine)
+        return LT_ENOMEM;
+    engine->store = options->store;
+    engine->counters = options->counters;
+    engine->wake_loop = options->wake_loop;
+    engine->context = options->context;
+    engine->queue_end = &engine->queue;
+    engine->events_end = &engine->events;
+    pthread_mutex_init(&engine->mutex, NULL);
+    pthread_cond_init(&engine->wake, NULL);
+    int code = lt_cache_create(options->store, options->counters, &engine->cache);
+    for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
+        engine->served[i].model = options->models[i];
+        code = lt_workspace_create(options->models[i], &engine->served[i].workspace);
+        engine->served_count += code == LT_OK;
+    }
+    if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
+        code = LT_EINTERNAL;
+    if (code) {
+        free_engine(engine);
+        return code;
+    }
+    *ret_engine = engine;
+    return LT_OK;
+}
+
+void lt_engine_destroy(struct lt_engine *engine)
+{
+    if (!engine)
+        return;
+    pthread_mutex_lock(&engine->mutex);
+    engine->stopping = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->mutex);
+    pthread_join(engine->thread, NULL);
+    free_engine(engine);
+}

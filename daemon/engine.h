@@ -1,0 +1,42 @@
+/* The engine: one thread that does all computing and all store lookups, for every request at once.
+ *
+ * In each cycle it takes up new requests, encodes all spans that any of them misses in one batch, mixes, and advances
+ * every answer by one token in one batch. It never touches sockets; what it has to say leaves as events that the loop
+ * collects. */
+#ifndef LT_DAEMON_ENGINE_H
+#define LT_DAEMON_ENGINE_H
+
+#include "daemon/counters.h"
+#include "daemon/job.h"
+#include "daemon/served_model.h"
+#include "storage/store.h"
+
+struct lt_engine;
+
+struct lt_engine_options {
+    struct lt_model **models; /* borrowed; the first is the default */
+    size_t model_count;
+    struct lt_store *store;
+    struct lt_counters *counters;
+    void (*wake_loop)(void *context); /* called on the engine thread when events wait */
+    void *context;
+};
+
+/* Starts the thread. LT_ENOMEM, LT_EINTERNAL. */
+int lt_engine_create(const struct lt_engine_options *options, struct lt_engine **ret_engine);
+
+/* Stops the thread, which first answers every job with `cancelled`, and frees the engine. Events that were not
+ * collected are lost, so collect them and stop submitting before. NULL is allowed. Loop thread. */
+void lt_engine_destroy(struct lt_engine *engine);
+
+/* Hands over a job (generate, encode, latent.get). LT_EBUSY when LT_ENGINE_QUEUE_MAX jobs wait: the job stays the
+ * caller's. */
+int lt_engine_submit(struct lt_engine *engine, struct lt_job *job);
+
+/* Takes all waiting events, oldest first, as a list. Loop thread. */
+struct lt_event *lt_engine_take_events(struct lt_engine *engine);
+
+/* Makes the engine look at its jobs again after `cancelled` or `paused` changed. */
+void lt_engine_wake(struct lt_engine *engine);
+
+#endif

@@ -1,0 +1,20 @@
+/* Opens the sockets that clients connect to. Loop thread only. */
+#ifndef LT_DAEMON_LISTEN_H
+#define LT_DAEMON_LISTEN_H
+
+#include <uv.h>
+
+#include "proto/error.h"
+
+/* Binds and listens on a Unix socket, mode 0660; its folder is made (mode 0700) if it is missing. A socket that nobody
+ * answers on is left over from a crash and is replaced. LT_EADDRESS when somebody answers or the path is something else
+ * than a socket, LT_ECONFIG for a path that is too long, LT_EIO; the reason in `error`. The handle is initialised and
+ * must be closed in any case but LT_ECONFIG. */
+int lt_listen_local(uv_loop_t *loop, const char *path, uv_connection_cb accept, uv_pipe_t *ret_listener,
+                    struct lt_error *error);
+
+/* Binds and listens on HOST:PORT, loopback addresses only: the protocol has no authentication yet. Errors as above. */
+int lt_listen_remote(uv_loop_t *loop, const char *address, uv_connection_cb accept, uv_tcp_t *ret_listener,
+                     struct lt_error *error);
+
+#endif

@@ -1,0 +1,157 @@
+#include "daemon/reply.h"
+
+#include <sodium.h>
+
+#include "daemon/clock.h"
+#include "kernels/tokenizer.h"
+
+static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
+{
+    lt_write_text(writer, name);
+    lt_write_real(writer, 1e3 * seconds);
+}
+
+static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
+{
+    lt_write_text(writer, name);
+    lt_write_uint(writer, count);
+}
+
+void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes)
+{
+    lt_write_notification(writer, "token");
+    lt_write_map(writer, 2);
+    write_count(writer, "id", id);
+    lt_write_text(writer, "text");
+    lt_write_text_bytes(writer, text, bytes);
+}
+
+/* The text of a span as a person reads it: control tokens by name, bytes that are no UTF-8 replaced. */
+static void write_span_text(struct lt_writer *writer, const struct lt_model *model, const struct lt_cache_span *span)
+{
+    const struct lt_tokenizer *tokenizer = lt_model_tokenizer(model);
+    struct lt_answer_text text;
+    lt_answer_text_init(&text, NULL, 0);
+    int code = LT_OK;
+    for (uint32_t i = 0; i < span->count && code == LT_OK; i++) {
+        size_t bytes;
+        const char *piece = lt_tokenizer_kind(tokenizer, span->tokens[i]) == LT_TOKEN_CONTROL
+                                ? lt_tokenizer_name(tokenizer, span->tokens[i], &bytes)
+                                : lt_tokenizer_text(tokenizer, span->tokens[i], &bytes);
+        code = lt_answer_text_append(&text, piece, bytes);
+    }
+    if (code == LT_OK)
+        code = lt_answer_text_end(&text);
+    if (code)
+        writer->error = code;
+    lt_write_text_bytes(writer, (const char *)text.text.data, text.text.size);
+    lt_answer_text_finish(&text);
+}
+
+static void write_spans(struct lt_writer *writer, const struct lt_task *task)
+{
+    lt_write_text(writer, "spans");
+    lt_write_array(writer, (uint32_t)task->span_count);
+    for (size_t i = 0; i < task->span_count; i++) {
+        const struct lt_cache_span *span = &task->spans[i];
+        char key[2 * LT_SPAN_KEY_BYTES + 1];
+        sodium_bin2hex(key, sizeof key, span->key.bytes, LT_SPAN_KEY_BYTES);
+        lt_write_map(writer, 4);
+        lt_write_text(writer, "text");
+        write_span_text(writer, task->served->model, span);
+        write_count(writer, "tokens", span->count);
+        lt_write_text(writer, "key");
+        lt_write_text(writer, key);
+        lt_write_text(writer, lt_cache_span_hit(span) ? "tier" : "miss");
+        lt_write_text(writer, lt_cache_span_outcome(span));
+    }
+}
+
+static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *task)
+{
+    write_count(writer, "prompt_tokens", task->token_count);
+    write_count(writer, "prompt_spans", task->span_count);
+    write_count(writer, "span_hits", task->receipt.hits);
+    write_count(writer, "span_misses", task->receipt.misses);
+}
+
+void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
+{
+    const struct lt_receipt *receipt = &task->receipt;
+    lt_write_response(writer, task->job->request->id);
+    lt_write_map(writer, 7);
+    lt_write_text(writer, "text");
+    lt_write_text_bytes(writer, (const char *)task->text.text.data, task->text.text.size);
+    lt_write_text(writer, "finish_reason");
+    lt_write_text(writer, task->finish_reason);
+    lt_write_text(writer, "model");
+    lt_write_text(writer, lt_model_name(task->served->model));
+
+    lt_write_text(writer, "usage");
+    lt_write_map(writer, 6);
+    write_prompt_usage(writer, task);
+    write_count(writer, "completion_tokens", receipt->completion_tokens);
+    write_count(writer, "completion_spans", receipt->completion_spans);
+
+    lt_write_text(writer, "timings");
+    lt_write_map(writer, 8);
+    write_milliseconds(writer, "ttft_ms", receipt->first_token);
+    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
+    write_milliseconds(writer, "lookup_ms", receipt->lookup);
+    write_milliseconds(writer, "encode_ms", receipt->encode);
+    write_milliseconds(writer, "refine_ms", receipt->refine);
+    write_milliseconds(writer, "mix_ms", receipt->mix);
+    write_milliseconds(writer, "decode_ms", receipt->decode);
+    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+
+    lt_write_text(writer, "ops");
+    lt_write_map(writer, 4);
+    write_count(writer, "encode", receipt->encode_operations);
+    write_count(writer, "refine", receipt->refine_operations);
+    write_count(writer, "mix", receipt->mix_operations);
+    write_count(writer, "decode", receipt->decode_operations);
+    write_spans(writer, task);
+}
+
+void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
+{
+    const struct lt_receipt *receipt = &task->receipt;
+    lt_write_response(writer, task->job->request->id);
+    lt_write_map(writer, 6);
+    lt_write_text(writer, "model");
+    lt_write_text(writer, lt_model_name(task->served->model));
+    write_count(writer, "dimension", lt_model_shape(task->served->model)->width);
+    lt_write_text(writer, "usage");
+    lt_write_map(writer, 4);
+    write_prompt_usage(writer, task);
+    lt_write_text(writer, "timings");
+    lt_write_map(writer, 4);
+    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
+    write_milliseconds(writer, "lookup_ms", receipt->lookup);
+    write_milliseconds(writer, "encode_ms", receipt->encode);
+    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+    lt_write_text(writer, "ops");
+    lt_write_map(writer, 1);
+    write_count(writer, "encode", receipt->encode_operations);
+    write_spans(writer, task);
+}
+
+void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model,
+                      const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count)
+{
+    lt_write_response(writer, id);
+    lt_write_map(writer, 4);
+    lt_write_text(writer, "model");
+    lt_write_text(writer, lt_model_name(model));
+    write_count(writer, "dimension", lt_model_shape(model)->width);
+    lt_write_text(writer, "type");
+    lt_write_text(writer, "f16");
+    lt_write_text(writer, "latents");
+    lt_write_array(writer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        if (lt_lookup_is_hit(lookups[i]))
+            lt_write_binary(writer, latents[i].payload, 2 * (size_t)latents[i].dimension);
+        else
+            lt_write_nil(writer);
+    }
+}

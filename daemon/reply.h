@@ -1,0 +1,22 @@
+/* Replies of the engine as MessagePack: tokens, results with their receipt, latents. proto/PROTOCOL.md names the
+ * fields. */
+#ifndef LT_DAEMON_REPLY_H
+#define LT_DAEMON_REPLY_H
+
+#include "daemon/task.h"
+#include "proto/writer.h"
+
+/* ["token", {id, text}] */
+void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes);
+
+/* The response to generate; the text must be at its end. */
+void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task);
+
+/* The response to encode. */
+void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task);
+
+/* The response to latent.get; lookups[i] says whether latents[i] was found. */
+void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model,
+                      const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count);
+
+#endif

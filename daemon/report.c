@@ -1,0 +1,142 @@
+#include "daemon/report.h"
+
+#include <sodium.h>
+#include <unistd.h>
+
+#include "daemon/blas.h"
+#include "daemon/clock.h"
+#include "daemon/server.h"
+#include "proto/messages.h"
+
+static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
+{
+    lt_write_text(writer, name);
+    lt_write_uint(writer, value);
+}
+
+static void write_number(struct lt_writer *writer, const char *name, double value)
+{
+    lt_write_text(writer, name);
+    lt_write_real(writer, value);
+}
+
+static void write_string(struct lt_writer *writer, const char *name, const char *value)
+{
+    lt_write_text(writer, name);
+    if (value)
+        lt_write_text(writer, value);
+    else
+        lt_write_nil(writer);
+}
+
+typedef uint64_t (*counter_value)(const struct lt_counters *counters, enum lt_counter counter);
+
+#define SHARED_FIELDS (LT_COUNTER_COUNT + 1)
+
+/* All counters under their names, with what people would compute from them: times in seconds, and the hit rate. */
+static void write_counters(struct lt_writer *writer, const struct lt_counters *counters, counter_value value,
+                           double uptime)
+{
+    for (int i = 0; i < LT_COUNTER_COUNT; i++) {
+        enum lt_counter counter = (enum lt_counter)i;
+        if (counter == LT_COUNTER_ENCODE_MICROSECONDS)
+            write_number(writer, "encode_seconds", 1e-6 * (double)value(counters, counter));
+        else if (counter == LT_COUNTER_UPTIME_SECONDS)
+            write_number(writer, "uptime_s", uptime);
+        else
+            write_count(writer, lt_counter_name(counter), value(counters, counter));
+    }
+    uint64_t lookups = value(counters, LT_COUNTER_SPAN_LOOKUPS), hits = value(counters, LT_COUNTER_SPAN_HITS);
+    write_number(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
+}
+
+void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
+{
+    const struct lt_counters *counters = &server->counters;
+    struct lt_store_stats store;
+    lt_store_stats(server->store, &store);
+    lt_write_map(writer, SHARED_FIELDS + 9);
+    write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
+    write_count(writer, "store_entries", store.entries);
+    write_count(writer, "store_bytes", store.bytes);
+    write_count(writer, "store_budget_bytes", store.budget_bytes);
+    write_count(writer, "store_waiting", store.waiting);
+    write_count(writer, "store_corrupt", store.corrupt);
+    write_count(writer, "store_write_failures", store.write_failures);
+    write_count(writer, "connections", server->session_count);
+    write_count(writer, "running", server->job_count);
+    lt_write_text(writer, "lifetime");
+    lt_write_map(writer, SHARED_FIELDS);
+    write_counters(writer, counters, lt_counters_lifetime,
+                   (double)lt_counters_lifetime(counters, LT_COUNTER_UPTIME_SECONDS));
+}
+
+static void write_limits(struct lt_writer *writer)
+{
+    static const struct {
+        const char *name;
+        uint64_t value;
+    } limits[] = {
+        {"frame_bytes", LT_FRAME_BYTES_MAX},       {"frame_depth", LT_FRAME_DEPTH_MAX},
+        {"frame_elements", LT_FRAME_ELEMENTS_MAX}, {"reply_bytes", LT_REPLY_BYTES_MAX},
+        {"connections", LT_CONNECTIONS_MAX},       {"requests_of_a_connection", LT_CONNECTION_REQUESTS_MAX},
+        {"waiting_requests", LT_ENGINE_QUEUE_MAX}, {"segments", LT_SEGMENTS_MAX},
+        {"max_tokens", LT_GENERATE_TOKENS_MAX},    {"latent_keys", LT_LATENT_KEYS_MAX},
+    };
+    lt_write_text(writer, "limits");
+    lt_write_map(writer, sizeof limits / sizeof *limits);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+        write_count(writer, limits[i].name, limits[i].value);
+}
+
+void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
+{
+    struct lt_store_stats store;
+    lt_store_stats(server->store, &store);
+    lt_write_map(writer, 11);
+    write_string(writer, "version", LT_VERSION);
+    write_count(writer, "protocol", LT_PROTOCOL_VERSION);
+    write_count(writer, "pid", (uint64_t)getpid());
+    write_number(writer, "uptime_s", lt_clock_seconds() - server->started);
+    lt_write_text(writer, "store");
+    lt_write_map(writer, 4);
+    write_string(writer, "path", server->config->store);
+    write_count(writer, "bytes", store.bytes);
+    write_count(writer, "budget_bytes", store.budget_bytes);
+    write_string(writer, "durability", lt_durability_name(server->config->durability));
+    write_string(writer, "socket", server->config->socket);
+    write_string(writer, "listen", server->config->listen);
+    write_string(writer, "blas_core", lt_blas_core());
+    write_count(writer, "threads", (uint64_t)server->threads);
+    write_limits(writer);
+    write_string(writer, "default_model", lt_model_name(server->models[0]));
+}
+
+static void write_model(struct lt_writer *writer, const struct lt_model *model, bool is_default)
+{
+    const struct lt_model_shape *shape = lt_model_shape(model);
+    char fingerprint[2 * LT_FINGERPRINT_BYTES + 1];
+    sodium_bin2hex(fingerprint, sizeof fingerprint, lt_model_encoder_fingerprint(model), LT_FINGERPRINT_BYTES);
+    lt_write_map(writer, 11);
+    write_string(writer, "name", lt_model_name(model));
+    write_string(writer, "architecture", lt_model_architecture(model));
+    write_count(writer, "parameters", lt_model_parameters(model));
+    write_count(writer, "file_bytes", lt_model_file_bytes(model));
+    write_count(writer, "width", shape->width);
+    write_count(writer, "context_tokens", shape->context);
+    write_count(writer, "vocabulary", shape->vocabulary);
+    write_count(writer, "span_minimum", shape->span_minimum);
+    write_count(writer, "span_maximum", shape->span_maximum);
+    write_string(writer, "encoder_fingerprint", fingerprint);
+    lt_write_text(writer, "default");
+    lt_write_bool(writer, is_default);
+}
+
+void lt_report_models(struct lt_writer *writer, const struct lt_server *server)
+{
+    lt_write_map(writer, 1);
+    lt_write_text(writer, "models");
+    lt_write_array(writer, (uint32_t)server->model_count);
+    for (size_t i = 0; i < server->model_count; i++)
+        write_model(writer, server->models[i], i == 0);
+}

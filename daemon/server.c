@@ -1,0 +1,220 @@
+/* Stopping: listeners close at once, sessions may finish their running requests, then sessions close, then the handles
+ * that keep the loop alive, then the loop ends by itself and lt_server_run returns. */
+#include "daemon/server.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "daemon/clock.h"
+#include "daemon/dispatch.h"
+#include "daemon/listen.h"
+#include "daemon/log.h"
+#include "daemon/session.h"
+
+#define STOP_SECONDS 10.0
+#define READER_CHECK_SECONDS 60
+
+static void wake_from_engine(void *context)
+{
+    struct lt_server *server = context;
+    uv_async_send(&server->events);
+}
+
+static void on_events(uv_async_t *async)
+{
+    lt_dispatch_events(async->data);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    if (status < 0)
+        lt_log(LT_LOG_WARNING, "a client could not connect: %s", uv_strerror(status));
+    else
+        lt_session_accept(listener->data, listener);
+}
+
+/* --- stopping --- */
+
+static void close_handle(uv_handle_t *handle)
+{
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void close_if_done(struct lt_server *server)
+{
+    if (!server->stopping || server->job_count)
+        return;
+    for (struct lt_session *session = server->sessions, *next; session; session = next) {
+        next = session->next;
+        lt_session_leave(session);
+        if (uv_stream_get_write_queue_size(&session->stream) == 0)
+            lt_session_close(session);
+    }
+    if (server->sessions)
+        return;
+    close_handle((uv_handle_t *)&server->events);
+    close_handle((uv_handle_t *)&server->second);
+    close_handle((uv_handle_t *)&server->terminate);
+    close_handle((uv_handle_t *)&server->interrupt);
+    close_handle((uv_handle_t *)&server->hangup);
+}
+
+void lt_server_stop(struct lt_server *server)
+{
+    if (server->stopping)
+        return;
+    server->stopping = true;
+    server->stop_deadline = lt_clock_seconds() + STOP_SECONDS;
+    lt_log(LT_LOG_INFO, "stopping: %zu running requests may finish within %.0f seconds", server->job_count,
+           STOP_SECONDS);
+    close_handle((uv_handle_t *)&server->local);
+    if (server->config->listen)
+        close_handle((uv_handle_t *)&server->remote);
+}
+
+static void force_stop(struct lt_server *server)
+{
+    lt_log(LT_LOG_WARNING, "stopping now: %zu requests are cancelled", server->job_count);
+    while (server->sessions)
+        lt_session_close(server->sessions);
+    lt_engine_wake(server->engine);
+}
+
+void lt_server_job_done(struct lt_server *server)
+{
+    server->job_count--;
+}
+
+/* --- signals and time --- */
+
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+    struct lt_server *server = handle->data;
+    (void)number;
+    if (server->stopping)
+        force_stop(server);
+    else
+        lt_server_stop(server);
+}
+
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct lt_server *server = handle->data;
+    struct lt_error error;
+    enum lt_log_level level;
+    (void)number;
+    if (lt_config_reload_log_level(server->config, &level, &error)) {
+        lt_log(LT_LOG_ERROR, "SIGHUP: settings stay as they are: %s", error.message);
+        return;
+    }
+    lt_log_set_level(level);
+    lt_log(LT_LOG_INFO, "SIGHUP: the log level is read again; other settings need a restart");
+}
+
+static void on_second(uv_timer_t *timer)
+{
+    struct lt_server *server = timer->data;
+    struct lt_store_stats store;
+    double now = lt_clock_seconds();
+    lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, 1);
+    lt_store_stats(server->store, &store);
+    lt_count(&server->counters, LT_COUNTER_EVICTIONS,
+             store.evictions - lt_counters_value(&server->counters, LT_COUNTER_EVICTIONS));
+    if (++server->seconds % READER_CHECK_SECONDS == 0)
+        lt_store_check_readers(server->store);
+    for (struct lt_session *session = server->sessions, *next; session; session = next) {
+        next = session->next;
+        lt_session_tick(session, now);
+    }
+    if (server->stopping && now > server->stop_deadline && (server->job_count || server->sessions)) {
+        force_stop(server);
+        server->stop_deadline = now + STOP_SECONDS;
+    }
+}
+
+/* Every turn of the loop: a stop has happened when the last job and session are gone, whatever ended them. */
+static void on_turn(uv_check_t *check)
+{
+    struct lt_server *server = check->data;
+    close_if_done(server);
+    if (uv_is_closing((uv_handle_t *)&server->events))
+        close_handle((uv_handle_t *)check);
+}
+
+/* --- start and run --- */
+
+static int start_handles(struct lt_server *server)
+{
+    uv_loop_t *loop = &server->loop;
+    int failed = uv_async_init(loop, &server->events, on_events);
+    if (failed)
+        return failed;
+    uv_timer_init(loop, &server->second);
+    uv_signal_init(loop, &server->terminate);
+    uv_signal_init(loop, &server->interrupt);
+    uv_signal_init(loop, &server->hangup);
+    uv_check_init(loop, &server->turn);
+    server->events.data = server->second.data = server->terminate.data = server->interrupt.data = server->hangup.data =
+        server->turn.data = server->local.data = server->remote.data = server;
+    uv_timer_start(&server->second, on_second, 1000, 1000);
+    uv_check_start(&server->turn, on_turn);
+    failed = uv_signal_start(&server->terminate, on_stop_signal, SIGTERM);
+    if (!failed)
+        failed = uv_signal_start(&server->interrupt, on_stop_signal, SIGINT);
+    if (!failed)
+        failed = uv_signal_start(&server->hangup, on_hangup, SIGHUP);
+    return failed;
+}
+
+static void close_any(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    close_handle(handle);
+}
+
+static void close_loop(struct lt_server *server)
+{
+    uv_walk(&server->loop, close_any, NULL);
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&server->loop);
+}
+
+int lt_server_start(struct lt_server *server, struct lt_error *error)
+{
+    const struct lt_config *config = server->config;
+    server->started = lt_clock_seconds();
+    signal(SIGPIPE, SIG_IGN);
+    int failed = uv_loop_init(&server->loop);
+    if (failed)
+        return lt_fail(error, LT_EIO, "cannot make an event loop: %s", uv_strerror(failed));
+    int code = LT_OK;
+    failed = start_handles(server);
+    if (failed)
+        code = lt_fail(error, LT_EIO, "cannot start the event loop: %s", uv_strerror(failed));
+    if (code == LT_OK)
+        code = lt_listen_local(&server->loop, config->socket, on_connection, &server->local, error);
+    if (code == LT_OK && config->listen)
+        code = lt_listen_remote(&server->loop, config->listen, on_connection, &server->remote, error);
+    if (code == LT_OK) {
+        const struct lt_engine_options options = {.models = server->models,
+                                                  .model_count = server->model_count,
+                                                  .store = server->store,
+                                                  .counters = &server->counters,
+                                                  .wake_loop = wake_from_engine,
+                                                  .context = server};
+        code = lt_engine_create(&options, &server->engine);
+        if (code)
+            lt_fail_code(error, code);
+    }
+    if (code)
+        close_loop(server);
+    return code;
+}
+
+void lt_server_run(struct lt_server *server)
+{
+    uv_run(&server->loop, UV_RUN_DEFAULT);
+    lt_engine_destroy(server->engine);
+    uv_loop_close(&server->loop);
+}

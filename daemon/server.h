@@ -1,0 +1,55 @@
+/* The loop thread's world: listeners, sessions, signals, timers, and the engine and store behind them. It never
+ * computes and never waits for a disk. Everything here is touched by the loop thread only. */
+#ifndef LT_DAEMON_SERVER_H
+#define LT_DAEMON_SERVER_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "daemon/config.h"
+#include "daemon/counters.h"
+#include "daemon/engine.h"
+#include "kernels/model.h"
+#include "storage/store.h"
+
+struct lt_session;
+
+struct lt_server {
+    const struct lt_config *config;
+    struct lt_model *models[LT_MODELS_MAX];
+    size_t model_count;
+    struct lt_store *store;
+    struct lt_counters counters;
+    struct lt_engine *engine;
+    int threads;
+    double started; /* lt_clock_seconds */
+
+    uv_loop_t loop;
+    uv_pipe_t local;   /* Unix socket */
+    uv_tcp_t remote;   /* TCP, if config->listen */
+    uv_async_t events; /* the engine has something to say */
+    uv_timer_t second; /* once a second */
+    uv_check_t turn;   /* after every turn: is a stop complete? */
+    uv_signal_t terminate, interrupt, hangup;
+    struct lt_session *sessions;
+    size_t session_count;
+    size_t job_count; /* jobs that the engine has */
+    bool stopping;
+    double stop_deadline; /* after it, jobs are cancelled and sessions closed */
+    uint64_t seconds;     /* timer ticks */
+};
+
+/* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
+ * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */
+int lt_server_start(struct lt_server *server, struct lt_error *error);
+
+/* Runs until stopped; then everything that lt_server_start made is closed. */
+void lt_server_run(struct lt_server *server);
+
+/* Begins a graceful stop: no new work; what runs may finish until a deadline. */
+void lt_server_stop(struct lt_server *server);
+
+/* A job's last event came. */
+void lt_server_job_done(struct lt_server *server);
+
+#endif

@@ -1,0 +1,297 @@
+#include "daemon/session.h"
+
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "daemon/dispatch.h"
+#include "daemon/log.h"
+#include "proto/alloc.h"
+#include "proto/writer.h"
+
+#define READ_BYTES ((size_t)64 << 10)
+
+static void process_input(struct lt_session *session);
+
+/* --- writing --- */
+
+struct sending {
+    uv_write_t request;
+    struct lt_session *session;
+    struct lt_buffer bytes;
+};
+
+static void set_paused(struct lt_session *session, bool paused)
+{
+    bool changed = false;
+    for (struct lt_job *job = session->jobs; job; job = job->next)
+        changed |= atomic_exchange(&job->paused, paused) != paused;
+    if (changed && !paused)
+        lt_engine_wake(session->server->engine);
+}
+
+static size_t unread(const struct lt_session *session)
+{
+    return uv_stream_get_write_queue_size(&session->stream);
+}
+
+static void after_write(uv_write_t *request, int status)
+{
+    struct sending *sending = request->data;
+    struct lt_session *session = sending->session;
+    lt_buffer_finish(&sending->bytes);
+    lt_free(sending);
+    if (session->closed)
+        return;
+    if (status < 0) {
+        lt_session_close(session);
+    } else if (session->leaving) {
+        if (unread(session) == 0)
+            lt_session_close(session);
+    } else if (unread(session) <= LT_WRITE_QUEUE_PAUSE) {
+        set_paused(session, false);
+        process_input(session);
+    }
+}
+
+void lt_session_send(struct lt_session *session, struct lt_buffer *bytes)
+{
+    struct sending *sending = session->closed || bytes->size == 0 ? NULL : lt_calloc(1, sizeof *sending);
+    if (!sending) {
+        lt_buffer_finish(bytes);
+        if (!session->closed)
+            lt_session_close(session); /* out of memory: a gap in the stream would be worse than its end */
+        return;
+    }
+    sending->session = session;
+    sending->bytes = *bytes;
+    sending->request.data = sending;
+    uv_buf_t buffer = uv_buf_init((char *)sending->bytes.data, (unsigned)sending->bytes.size);
+    if (uv_write(&sending->request, &session->stream, &buffer, 1, after_write) < 0) {
+        lt_buffer_finish(&sending->bytes);
+        lt_free(sending);
+        lt_session_close(session);
+        return;
+    }
+    if (unread(session) > LT_WRITE_QUEUE_MAX) {
+        lt_log(LT_LOG_WARNING, "a client left %zu bytes unread; its connection is closed", unread(session));
+        lt_session_close(session);
+    } else if (unread(session) > LT_WRITE_QUEUE_PAUSE) {
+        set_paused(session, true);
+    }
+}
+
+/* --- reading --- */
+
+static void send_stream_error(struct lt_session *session, int code)
+{
+    struct lt_error error;
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    if (code == LT_ETOOLARGE)
+        lt_fail(&error, code, "the request is over a limit: %u bytes, %u objects, nesting of %d", LT_FRAME_BYTES_MAX,
+                LT_FRAME_ELEMENTS_MAX, LT_FRAME_DEPTH_MAX);
+    else if (code == LT_ETIMEOUT)
+        lt_fail(&error, code, "the request was not complete after %d seconds", LT_FRAME_SECONDS_MAX);
+    else
+        lt_fail(&error, code, "the bytes are not MessagePack; a request is [0, id, method, params]");
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    lt_write_error(&writer, false, 0, &error);
+    lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    lt_session_leave(session);
+    if (writer.error) {
+        lt_buffer_finish(&bytes);
+        lt_session_close(session);
+    } else {
+        lt_session_send(session, &bytes);
+    }
+}
+
+/* The peer must read before it may ask for more. */
+static bool is_full(const struct lt_session *session)
+{
+    return unread(session) > LT_WRITE_QUEUE_PAUSE || session->job_count >= LT_CONNECTION_REQUESTS_MAX;
+}
+
+static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct lt_session *session = handle->data;
+    (void)suggested;
+    bool room = lt_buffer_reserve(&session->input, READ_BYTES) == LT_OK;
+    *buffer = uv_buf_init(room ? (char *)session->input.data + session->input.size : NULL, room ? READ_BYTES : 0);
+}
+
+static void after_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    struct lt_session *session = stream->data;
+    (void)buffer;
+    if (count < 0) {
+        lt_session_close(session);
+    } else if (count > 0) {
+        session->input.size += (size_t)count;
+        process_input(session);
+    }
+}
+
+static void set_reading(struct lt_session *session, bool reading)
+{
+    if (session->reading == reading)
+        return;
+    session->reading = reading;
+    if (!reading)
+        uv_read_stop(&session->stream);
+    else if (uv_read_start(&session->stream, allocate, after_read) < 0)
+        lt_session_close(session);
+}
+
+/* Takes whole frames out of the input as long as the session has room for what they cause. */
+static void process_input(struct lt_session *session)
+{
+    size_t done = 0;
+    int code = LT_OK;
+    while (!session->closed && !session->leaving && !is_full(session) && done < session->input.size) {
+        size_t bytes;
+        const uint8_t *frame = session->input.data + done;
+        code = lt_scan(&session->scanner, frame, session->input.size - done, &bytes);
+        if (code)
+            break;
+        done += bytes;
+        lt_dispatch(session, frame, bytes);
+    }
+    if (session->closed)
+        return;
+    lt_buffer_consume(&session->input, done);
+    if (code && code != LT_EBUSY) {
+        send_stream_error(session, code);
+        return;
+    }
+    if (session->leaving)
+        return;
+    if (code != LT_EBUSY)
+        session->frame_began = 0;
+    else if (done || session->frame_began == 0)
+        session->frame_began = lt_clock_seconds();
+    set_reading(session, !is_full(session));
+}
+
+/* --- jobs --- */
+
+void lt_session_add_job(struct lt_session *session, struct lt_job *job)
+{
+    job->session = session;
+    job->previous = NULL;
+    job->next = session->jobs;
+    if (job->next)
+        job->next->previous = job;
+    session->jobs = job;
+    session->job_count++;
+}
+
+void lt_session_remove_job(struct lt_session *session, struct lt_job *job)
+{
+    if (job->previous)
+        job->previous->next = job->next;
+    else
+        session->jobs = job->next;
+    if (job->next)
+        job->next->previous = job->previous;
+    job->session = NULL;
+    if (session->job_count-- == LT_CONNECTION_REQUESTS_MAX && !session->closed && !session->leaving)
+        process_input(session);
+}
+
+bool lt_session_cancel(struct lt_session *session, uint32_t id)
+{
+    for (struct lt_job *job = session->jobs; job; job = job->next)
+        if (job->request->id == id) {
+            atomic_store(&job->cancelled, true);
+            lt_engine_wake(session->server->engine);
+            return true;
+        }
+    return false;
+}
+
+/* --- life --- */
+
+static void after_close(uv_handle_t *handle)
+{
+    struct lt_session *session = handle->data;
+    lt_buffer_finish(&session->input);
+    lt_free(session);
+}
+
+void lt_session_close(struct lt_session *session)
+{
+    if (session->closed)
+        return;
+    session->closed = true;
+    for (struct lt_job *job = session->jobs; job; job = job->next) {
+        atomic_store(&job->cancelled, true);
+        job->session = NULL;
+    }
+    if (session->jobs)
+        lt_engine_wake(session->server->engine);
+    session->jobs = NULL;
+    if (session->previous)
+        session->previous->next = session->next;
+    else
+        session->server->sessions = session->next;
+    if (session->next)
+        session->next->previous = session->previous;
+    session->server->session_count--;
+    uv_close(&session->handle, after_close);
+}
+
+void lt_session_leave(struct lt_session *session)
+{
+    if (session->closed || session->leaving)
+        return;
+    session->leaving = true;
+    session->farewell_began = lt_clock_seconds();
+    set_reading(session, false);
+}
+
+void lt_session_tick(struct lt_session *session, double now)
+{
+    if (session->leaving) {
+        if (unread(session) == 0 || now - session->farewell_began > LT_FRAME_SECONDS_MAX)
+            lt_session_close(session);
+    } else if (session->frame_began != 0 && session->reading && now - session->frame_began > LT_FRAME_SECONDS_MAX) {
+        send_stream_error(session, LT_ETIMEOUT);
+    }
+}
+
+void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
+{
+    struct lt_session *session = lt_calloc(1, sizeof *session);
+    if (!session) {
+        lt_log(LT_LOG_ERROR, "out of memory; a client has to wait for its connection");
+        return;
+    }
+    session->server = server;
+    lt_buffer_init(&session->input, LT_FRAME_BYTES_MAX + READ_BYTES);
+    lt_scanner_init(&session->scanner, LT_FRAME_BYTES_MAX, LT_FRAME_ELEMENTS_MAX);
+    int failed = listener->type == UV_TCP ? uv_tcp_init(&server->loop, &session->tcp)
+                                          : uv_pipe_init(&server->loop, &session->pipe, 0);
+    if (failed) {
+        lt_free(session);
+        lt_log(LT_LOG_ERROR, "a connection could not be made: %s", uv_strerror(failed));
+        return;
+    }
+    session->handle.data = session;
+    session->next = server->sessions;
+    if (session->next)
+        session->next->previous = session;
+    server->sessions = session;
+    server->session_count++;
+    failed = uv_accept(listener, &session->stream);
+    if (failed || server->session_count > LT_CONNECTIONS_MAX) {
+        lt_log(LT_LOG_WARNING, "a connection was refused: %s",
+               failed ? uv_strerror(failed) : "as many clients as allowed are connected");
+        lt_session_close(session);
+        return;
+    }
+    if (listener->type == UV_TCP)
+        uv_tcp_nodelay(&session->tcp, 1);
+    set_reading(session, true);
+}

@@ -1,0 +1,206 @@
+#include "daemon/task.h"
+
+#include <string.h>
+
+#include "daemon/clock.h"
+#include "kernels/spans.h"
+#include "kernels/tokenizer.h"
+#include "proto/alloc.h"
+
+bool lt_task_generates(const struct lt_task *task)
+{
+    return task->job->request->method == LT_METHOD_GENERATE;
+}
+
+void lt_task_destroy(struct lt_task *task)
+{
+    if (!task)
+        return;
+    lt_free(task->tokens);
+    lt_free(task->spans);
+    lt_free(task->starts);
+    lt_free(task->latents);
+    lt_free(task->prompt_closed);
+    lt_sequence_destroy(task->sequence);
+    lt_sampler_destroy(task->sampler);
+    lt_answer_text_finish(&task->text);
+    lt_free(task->logits);
+    lt_free(task->answer_latent);
+    lt_free(task);
+}
+
+/* The prompt while it is put together. */
+struct prompt {
+    uint32_t *tokens;
+    size_t count, capacity;
+    size_t ends[LT_SEGMENTS_MAX + 1]; /* token index where each segment ends */
+    size_t segments;
+};
+
+static int prompt_append(struct prompt *prompt, const uint32_t *tokens, size_t count)
+{
+    if (prompt->count + count > prompt->capacity) {
+        size_t capacity = 2 * (prompt->count + count);
+        uint32_t *grown = lt_realloc(prompt->tokens, capacity * sizeof *grown);
+        if (!grown)
+            return LT_ENOMEM;
+        prompt->tokens = grown;
+        prompt->capacity = capacity;
+    }
+    if (count)
+        memcpy(prompt->tokens + prompt->count, tokens, count * sizeof *tokens);
+    prompt->count += count;
+    return LT_OK;
+}
+
+/* control: token that opens the segment, or NULL for bare text. */
+static int prompt_add_segment(struct prompt *prompt, const struct lt_model *model, const uint32_t *control,
+                              const struct lt_segment *segment, struct lt_error *error)
+{
+    uint32_t *tokens = NULL;
+    size_t count = 0;
+    int code = LT_OK;
+    if (segment)
+        code = lt_tokenizer_encode(lt_model_tokenizer(model), segment->text, segment->bytes, &tokens, &count, error);
+    if (code)
+        return code;
+    if (control)
+        code = prompt_append(prompt, control, 1);
+    if (code == LT_OK)
+        code = prompt_append(prompt, tokens, count);
+    lt_free(tokens);
+    if (code)
+        return lt_fail_code(error, code);
+    prompt->ends[prompt->segments++] = prompt->count;
+    return LT_OK;
+}
+
+/* Applies the prompt format that the model was trained with (islet.prompt.* in its file). */
+static int prompt_from_generate(struct prompt *prompt, const struct lt_model *model,
+                                const struct lt_generate_request *request, struct lt_error *error)
+{
+    const struct lt_prompt_format *format = lt_model_prompt_format(model);
+    for (size_t i = 0; i < request->segment_count; i++) {
+        const struct lt_segment *segment = &request->segments[i];
+        bool document = segment->role == LT_ROLE_DOCUMENT || request->format == LT_FORMAT_TEXT;
+        int code = prompt_add_segment(prompt, model, document ? &format->document : &format->user, segment, error);
+        if (code)
+            return code;
+    }
+    return request->format == LT_FORMAT_CHAT ? prompt_add_segment(prompt, model, &format->answer, NULL, error) : LT_OK;
+}
+
+static int check_context(const struct lt_model *model, size_t tokens, struct lt_error *error)
+{
+    uint32_t context = lt_model_shape(model)->context;
+    if (tokens < context)
+        return LT_OK;
+    return lt_fail(error, LT_ECONTEXT,
+                   "the prompt has %zu tokens; model %s takes fewer than %u, prompt and answer together", tokens,
+                   lt_model_name(model), context);
+}
+
+static int cut(struct lt_task *task, const struct prompt *prompt)
+{
+    const struct lt_model *model = task->served->model;
+    const struct lt_span_rule *rule = lt_model_span_rule(model);
+    size_t width = lt_model_shape(model)->width;
+    uint32_t *ends = lt_malloc(prompt->count * sizeof *ends);
+    task->spans = lt_calloc(prompt->count, sizeof *task->spans);
+    task->starts = lt_calloc(prompt->count, 1);
+    task->prompt_closed = lt_malloc(prompt->count * sizeof *task->prompt_closed);
+    int code = ends && task->spans && task->starts && task->prompt_closed ? LT_OK : LT_ENOMEM;
+    size_t begin = 0;
+    for (size_t segment = 0; code == LT_OK && segment < prompt->segments; segment++) {
+        const uint32_t *tokens = task->tokens + begin;
+        size_t length = prompt->ends[segment] - begin, count = lt_span_cut(rule, tokens, length, ends), start = 0;
+        for (size_t i = 0; i < count; i++) {
+            for (size_t t = start; t < ends[i]; t++)
+                task->prompt_closed[begin + t] = (uint32_t)(task->span_count + (t + 1 == ends[i]));
+            task->starts[task->span_count] = i == 0;
+            task->spans[task->span_count++] =
+                (struct lt_cache_span){.tokens = tokens + start, .count = (uint32_t)(ends[i] - start)};
+            start = ends[i];
+        }
+        begin = prompt->ends[segment];
+    }
+    lt_free(ends);
+    if (code)
+        return code;
+    task->latents = lt_malloc(task->span_count * width * sizeof *task->latents);
+    if (!task->latents)
+        return LT_ENOMEM;
+    for (size_t i = 0; i < task->span_count; i++)
+        task->spans[i].latent = task->latents + i * width;
+    return LT_OK;
+}
+
+/* What only an answer needs: sequence, sampler, text, logits. */
+static int prepare_answer(struct lt_task *task)
+{
+    const struct lt_model *model = task->served->model;
+    const struct lt_generate_request *request = &task->job->request->generate;
+    const struct lt_sampling sampling = {request->temperature, request->top_k, request->top_p, request->seed};
+    int code = lt_sequence_create(model, task->span_count + 8, &task->sequence);
+    if (code)
+        return code;
+    code = lt_sampler_create(lt_model_tokenizer(model), lt_model_prompt_format(model)->end, &sampling, &task->sampler);
+    if (code)
+        return code;
+    task->logits = lt_malloc(lt_model_shape(model)->vocabulary * sizeof *task->logits);
+    task->answer_latent = lt_malloc(lt_model_shape(model)->width * sizeof *task->answer_latent);
+    return task->logits && task->answer_latent ? LT_OK : LT_ENOMEM;
+}
+
+static void plan_first_cycle(struct lt_task *task)
+{
+    task->fresh = task->spans;
+    task->fresh_starts = task->starts;
+    task->fresh_latents = task->latents;
+    task->fresh_count = task->span_count;
+    if (!lt_task_generates(task))
+        return;
+    size_t reach = lt_decode_reach(task->served->model);
+    size_t skipped = task->token_count > reach ? task->token_count - reach : 0;
+    task->feed = task->tokens + skipped;
+    task->feed_closed = task->prompt_closed + skipped;
+    task->feed_count = task->token_count - skipped;
+}
+
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
+                   struct lt_error *error)
+{
+    const struct lt_request *request = job->request;
+    struct prompt prompt = {0};
+    struct lt_task *task = lt_calloc(1, sizeof *task);
+    if (!task)
+        return lt_fail_code(error, LT_ENOMEM);
+    task->job = job;
+    task->served = served;
+    bool generates = request->method == LT_METHOD_GENERATE;
+    lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
+                        generates ? request->generate.stop_count : 0);
+    double began = lt_clock_seconds();
+    int code = generates ? prompt_from_generate(&prompt, served->model, &request->generate, error)
+                         : prompt_add_segment(&prompt, served->model, NULL, &request->encode.segment, error);
+    task->tokens = prompt.tokens;
+    task->token_count = prompt.count;
+    if (code == LT_OK && generates)
+        code = check_context(served->model, prompt.count, error);
+    if (code)
+        goto failed;
+    code = cut(task, &prompt);
+    if (code == LT_OK && generates)
+        code = prepare_answer(task);
+    if (code) {
+        lt_fail_code(error, code);
+        goto failed;
+    }
+    task->receipt.tokenize = lt_clock_seconds() - began;
+    plan_first_cycle(task);
+    *ret_task = task;
+    return LT_OK;
+failed:
+    lt_task_destroy(task);
+    return code;
+}

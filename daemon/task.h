@@ -1,0 +1,75 @@
+/* A generate or encode request inside the engine: its prompt as tokens and spans, the state of its answer, and the
+ * receipt that adds up while it runs.
+ *
+ * The engine works in cycles. In each, a task says which spans it newly needs (`fresh`) and which tokens its decoder is
+ * to be fed
+ * (`feed`): the whole prompt and its last tokens in the first cycle, at most one span and one token in every later one.
+ * The engine does that work for all tasks together. Engine thread only. */
+#ifndef LT_DAEMON_TASK_H
+#define LT_DAEMON_TASK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/answer_text.h"
+#include "daemon/cache.h"
+#include "daemon/job.h"
+#include "daemon/served_model.h"
+#include "kernels/sampler.h"
+
+struct lt_receipt {
+    uint64_t encode_operations, refine_operations, mix_operations, decode_operations;
+    double tokenize, lookup, encode, refine, mix, decode; /* seconds */
+    double first_token;                                   /* seconds from request to first token, 0 before it */
+    size_t hits, misses;                                  /* of the prompt's spans */
+    uint32_t completion_tokens, completion_spans;
+};
+
+struct lt_task {
+    struct lt_job *job;
+    struct lt_served_model *served;
+    struct lt_task *next; /* in the engine's list */
+
+    /* The prompt. */
+    uint32_t *tokens; /* [token_count] */
+    size_t token_count;
+    struct lt_cache_span *spans; /* [span_count]; their tokens point into `tokens` */
+    uint8_t *starts;             /* [span_count] 1 where a segment begins */
+    size_t span_count;
+    float *latents; /* [span_count][D]; freed after the first cycle */
+
+    /* The answer; generate only. */
+    struct lt_sequence *sequence;
+    struct lt_sampler *sampler;
+    struct lt_answer_text text;
+    float *logits;                     /* [vocabulary] of the next token */
+    uint32_t open[LT_SPAN_TOKENS_MAX]; /* tokens of the answer's span that is not closed */
+    uint32_t open_count;
+    struct lt_cache_span answer_span; /* the span that the newest token closed */
+    float *answer_latent;             /* [D] */
+    const char *finish_reason;        /* NULL while it runs */
+
+    /* This cycle's work. */
+    struct lt_cache_span *fresh; /* [fresh_count] spans to resolve and mix */
+    const uint8_t *fresh_starts;
+    const float *fresh_latents;
+    size_t fresh_count;
+    const uint32_t *feed;  /* [feed_count] tokens to decode */
+    uint32_t *feed_closed; /* [feed_count] */
+    size_t feed_count;
+    uint32_t feed_one, feed_one_closed; /* room for a step's single token */
+    uint32_t *prompt_closed;            /* [token_count] */
+
+    struct lt_receipt receipt;
+};
+
+/* Tokenizes and cuts the job's prompt and prepares the first cycle. On failure `error` is filled and nothing is left
+ * over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM. */
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
+                   struct lt_error *error);
+void lt_task_destroy(struct lt_task *task);
+
+bool lt_task_generates(const struct lt_task *task);
+
+#endif
