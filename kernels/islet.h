@@ -1,14 +1,16 @@
-/* The forward pass of the latent-per-span model: encode, refine, mix, decode. kernels/ has one file a stage behind this header.
+/* The forward pass of the latent-per-span model: encode, refine, mix, decode. kernels/ has one file a stage behind this
+ * header.
  *
- * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one prompt and
- * its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the model's width.
+ * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one
+ * prompt and its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the
+ * model's width.
  *
- * Calls take many items at once and run each matrix product over all of them. A row's result does not depend on which other
- * rows are in the call, to the last bit, as long as the BLAS library keeps to that; tests/unit checks it, because equal
- * answers of cold and warm, alone and in company rest on it.
+ * Calls take many items at once and run each matrix product over all of them. A row's result does not depend on which
+ * other rows are in the call, to the last bit, as long as the BLAS library keeps to that; tests/unit checks it, because
+ * equal answers of cold and warm, alone and in company rest on it.
  *
- * Operations are floating-point operations of the matrix products and attention done for an item (a multiply-add is two);
- * norms, rotations and activations, under one in a hundred, are not counted. */
+ * Operations are floating-point operations of the matrix products and attention done for an item (a multiply-add is
+ * two); norms, rotations and activations, under one in a hundred, are not counted. */
 #ifndef LT_KERNELS_ISLET_H
 #define LT_KERNELS_ISLET_H
 
@@ -49,11 +51,11 @@ size_t lt_sequence_spans(const struct lt_sequence *sequence);
 struct lt_mix_item {
     struct lt_sequence *sequence; /* each at most once a call */
     const float *latents;         /* [count][D], in the precision in which they are stored, widened to float */
-    const uint8_t *starts;        /* [count] 1 where a latent begins a new segment (the refiner does not look past it) */
+    const uint8_t *starts; /* [count] 1 where a latent begins a new segment (the refiner does not look past it) */
     size_t count;
-    uint64_t refine_operations;   /* written */
-    uint64_t mix_operations;      /* written */
-    double refine_seconds;        /* written: the whole call's time in the refiner, and in the mixer */
+    uint64_t refine_operations; /* written */
+    uint64_t mix_operations;    /* written */
+    double refine_seconds;      /* written: the whole call's time in the refiner, and in the mixer */
     double mix_seconds;
 };
 
@@ -67,8 +69,8 @@ struct lt_decode_item {
     const uint32_t *tokens;       /* [count] the newest tokens, in order */
     const uint32_t *closed;       /* [count] spans of the sequence that are closed once that token was read */
     size_t count;
-    float *logits;                /* [vocabulary] written: after the last of the tokens; NULL if not wanted */
-    uint64_t operations;          /* written */
+    float *logits;       /* [vocabulary] written: after the last of the tokens; NULL if not wanted */
+    uint64_t operations; /* written */
 };
 
 /* Feeds tokens; the decoder keeps its window by itself. The position of the first token ever fed is 0 (only differences

@@ -1,8 +1,8 @@
 /* One model file, open: hyperparameters, tokenizer, span rule, tensors, fingerprints. Read-only after lt_model_open and
  * shared by all threads.
  *
- * The file is GGUF version 3 with general.architecture "islet" (docs/MODEL-FILE.md lists keys and tensors). It is mapped, and
- * matrices stored as F16 are widened to F32 once, when it is opened, because BLAS multiplies in F32. */
+ * The file is GGUF version 3 with general.architecture "islet" (docs/MODEL-FILE.md lists keys and tensors). It is
+ * mapped, and matrices stored as F16 are widened to F32 once, when it is opened, because BLAS multiplies in F32. */
 #ifndef LT_KERNELS_MODEL_H
 #define LT_KERNELS_MODEL_H
 
@@ -19,15 +19,15 @@ struct lt_span_rule;
 
 struct lt_model_shape {
     uint32_t vocabulary;
-    uint32_t width;        /* D: of every sub-network and of a latent */
+    uint32_t width; /* D: of every sub-network and of a latent */
     uint32_t heads;
     uint32_t feed_forward;
     uint32_t encoder_layers;
     uint32_t refiner_layers;
     uint32_t mixer_layers;
     uint32_t decoder_layers;
-    uint32_t window;       /* raw tokens that the decoder sees, the newest included */
-    uint32_t context;      /* tokens of prompt and answer together */
+    uint32_t window;  /* raw tokens that the decoder sees, the newest included */
+    uint32_t context; /* tokens of prompt and answer together */
     uint32_t span_minimum;
     uint32_t span_maximum; /* tokens of a span at most; slots of the encoder */
 };
@@ -40,15 +40,15 @@ struct lt_prompt_format {
     uint32_t end; /* the model's own sign that it is done */
 };
 
-/* Opens and checks a model file. Every number in it is checked against proto/limits.h and against the file's size before it
- * is used. Errors: LT_EMODEL with the reason in `error`, LT_ENOMEM. The caller owns *ret_model. */
+/* Opens and checks a model file. Every number in it is checked against proto/limits.h and against the file's size
+ * before it is used. Errors: LT_EMODEL with the reason in `error`, LT_ENOMEM. The caller owns *ret_model. */
 int lt_model_open(const char *path, struct lt_model **ret_model, struct lt_error *error);
 
 /* Frees everything; NULL is allowed. */
 void lt_model_close(struct lt_model *model);
 
 /* All of these live as long as the model. */
-const char *lt_model_name(const struct lt_model *model);         /* general.name */
+const char *lt_model_name(const struct lt_model *model); /* general.name */
 const char *lt_model_path(const struct lt_model *model);
 const char *lt_model_architecture(const struct lt_model *model); /* "islet" */
 uint64_t lt_model_parameters(const struct lt_model *model);      /* numbers in all tensors */
@@ -58,8 +58,8 @@ const struct lt_prompt_format *lt_model_prompt_format(const struct lt_model *mod
 const struct lt_tokenizer *lt_model_tokenizer(const struct lt_model *model);
 const struct lt_span_rule *lt_model_span_rule(const struct lt_model *model);
 
-/* BLAKE2b-256 of tokenizer, span rule and encoder tensors as stored in the file, tagged and length-prefixed: two models with
- * the same fingerprint make the same latents and share a cache. LT_FINGERPRINT_BYTES bytes. */
+/* BLAKE2b-256 of tokenizer, span rule and encoder tensors as stored in the file, tagged and length-prefixed: two models
+ * with the same fingerprint make the same latents and share a cache. LT_FINGERPRINT_BYTES bytes. */
 const uint8_t *lt_model_encoder_fingerprint(const struct lt_model *model);
 
 #endif

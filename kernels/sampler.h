@@ -1,4 +1,5 @@
-/* Logits -> next token: temperature, top-k, top-p, a seeded generator, so that the same request gives the same answer. */
+/* Logits -> next token: temperature, top-k, top-p, a seeded generator, so that the same request gives the same answer.
+ */
 #ifndef LT_KERNELS_SAMPLER_H
 #define LT_KERNELS_SAMPLER_H
 

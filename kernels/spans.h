@@ -1,5 +1,5 @@
-/* The content-defined span rule: where one span ends and the next begins. The decision looks only at the tokens of the span
- * itself, so it is the same while reading a prompt and while generating, and an edit moves only nearby boundaries.
+/* The content-defined span rule: where one span ends and the next begins. The decision looks only at the tokens of the
+ * span itself, so it is the same while reading a prompt and while generating, and an edit moves only nearby boundaries.
  * model/islet/spans.py is the same rule for training. Pure; any thread. */
 #ifndef LT_KERNELS_SPANS_H
 #define LT_KERNELS_SPANS_H
@@ -39,8 +39,8 @@ struct lt_span_step {
 };
 struct lt_span_step lt_span_feed(const struct lt_span_rule *rule, uint32_t length, uint32_t token);
 
-/* Cuts one segment. ret_ends has room for `count` numbers and receives the end index of every span, the last being `count`;
- * returns how many. The last span may be one that the rule left open: the segment's end closes it. */
+/* Cuts one segment. ret_ends has room for `count` numbers and receives the end index of every span, the last being
+ * `count`; returns how many. The last span may be one that the rule left open: the segment's end closes it. */
 size_t lt_span_cut(const struct lt_span_rule *rule, const uint32_t *tokens, size_t count, uint32_t *ret_ends);
 
 #endif

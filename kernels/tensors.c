@@ -1,0 +1,219 @@
+/* From names to weights. Each tensor is widened to float32 in a scratch buffer and, if it is a matrix, packed;
+ * afterwards nothing points into the file, so a file that shrinks under a running daemon does no harm. */
+#include "kernels/tensors.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernels/half.h"
+#include "proto/alloc.h"
+
+#define NAME_BYTES 96
+
+struct loader {
+    const struct lt_gguf *gguf;
+    const char *path;
+    const struct lt_model_shape *shape;
+    struct lt_error *error;
+    int rc; /* of the first failure; later loads do nothing */
+};
+
+static void fail_memory(struct loader *loader)
+{
+    loader->rc = lt_fail_code(loader->error, LT_ENOMEM);
+}
+
+/* Finds a tensor of the given shape; outputs 0 means that it has one dimension. */
+static const struct lt_gguf_tensor *find(struct loader *loader, const char *name, uint64_t outputs, uint64_t inputs)
+{
+    const struct lt_gguf_tensor *tensor = lt_gguf_tensor(loader->gguf, name);
+    if (!tensor) {
+        loader->rc = lt_fail(loader->error, LT_EMODEL, "%s: tensor '%s' is missing", loader->path, name);
+        return NULL;
+    }
+    if (tensor->dimensions != (outputs ? 2u : 1u) || tensor->inputs != inputs ||
+        (outputs && tensor->outputs != outputs)) {
+        loader->rc = lt_fail(loader->error, LT_EMODEL,
+                             "%s: tensor '%s' has %" PRIu64 " x %" PRIu64
+                             " numbers; the hyperparameters ask for %" PRIu64 " x %" PRIu64,
+                             loader->path, name, tensor->outputs, tensor->inputs, outputs ? outputs : 1, inputs);
+        return NULL;
+    }
+    return tensor;
+}
+
+static float *widen(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name)
+{
+    size_t count = (size_t)(tensor->inputs * tensor->outputs);
+    float *numbers = lt_alloc_aligned(count * sizeof *numbers);
+    if (!numbers) {
+        fail_memory(loader);
+        return NULL;
+    }
+    if (tensor->type == LT_GGUF_F16)
+        lt_float_from_half((const uint16_t *)(const void *)tensor->data, count, numbers);
+    else
+        memcpy(numbers, tensor->data, count * sizeof *numbers);
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(numbers[i])) {
+            loader->rc = lt_fail(loader->error, LT_EMODEL, "%s: tensor '%s' holds a value that is not a finite number",
+                                 loader->path, name);
+            lt_free(numbers);
+            return NULL;
+        }
+    return numbers;
+}
+
+static __attribute__((format(printf, 4, 5))) void load_floats(struct loader *loader, float **to, uint64_t dimensions[2],
+                                                              const char *format, ...)
+{
+    char name[NAME_BYTES];
+    va_list arguments;
+    if (loader->rc != LT_OK)
+        return;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    const struct lt_gguf_tensor *tensor = find(loader, name, dimensions[0], dimensions[1]);
+    if (tensor)
+        *to = widen(loader, tensor, name);
+}
+
+#define TABLE(outputs, inputs) ((uint64_t[2]){(outputs), (inputs)})
+#define GAIN(width) ((uint64_t[2]){0, (width)})
+
+static __attribute__((format(printf, 4, 5))) void load_matrix(struct loader *loader, struct lt_matrix *matrix,
+                                                              uint64_t dimensions[2], const char *format, ...)
+{
+    char name[NAME_BYTES];
+    float *numbers = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(name, sizeof name, format, arguments);
+    va_end(arguments);
+    load_floats(loader, &numbers, dimensions, "%s", name);
+    if (numbers && lt_matrix_pack(numbers, (uint32_t)dimensions[0], (uint32_t)dimensions[1], matrix) != LT_OK)
+        fail_memory(loader);
+    lt_free(numbers);
+}
+
+static void load_layer(struct loader *loader, struct lt_layer *layer, const char *network, uint32_t i)
+{
+    uint32_t width = loader->shape->width, inner = loader->shape->feed_forward;
+    uint32_t head_width = width / loader->shape->heads;
+    load_floats(loader, &layer->attention_norm, GAIN(width), "%s.blk.%u.attn_norm.weight", network, i);
+    load_floats(loader, &layer->query_norm, GAIN(head_width), "%s.blk.%u.attn_q_norm.weight", network, i);
+    load_floats(loader, &layer->key_norm, GAIN(head_width), "%s.blk.%u.attn_k_norm.weight", network, i);
+    load_floats(loader, &layer->feed_forward_norm, GAIN(width), "%s.blk.%u.ffn_norm.weight", network, i);
+    load_matrix(loader, &layer->query, TABLE(width, width), "%s.blk.%u.attn_q.weight", network, i);
+    load_matrix(loader, &layer->key, TABLE(width, width), "%s.blk.%u.attn_k.weight", network, i);
+    load_matrix(loader, &layer->value, TABLE(width, width), "%s.blk.%u.attn_v.weight", network, i);
+    load_matrix(loader, &layer->output, TABLE(width, width), "%s.blk.%u.attn_output.weight", network, i);
+    load_matrix(loader, &layer->gate, TABLE(inner, width), "%s.blk.%u.ffn_gate.weight", network, i);
+    load_matrix(loader, &layer->up, TABLE(inner, width), "%s.blk.%u.ffn_up.weight", network, i);
+    load_matrix(loader, &layer->down, TABLE(width, inner), "%s.blk.%u.ffn_down.weight", network, i);
+}
+
+static void load_stack(struct loader *loader, struct lt_stack *stack, const char *network, uint32_t count)
+{
+    if (loader->rc != LT_OK)
+        return;
+    stack->layers = lt_calloc(count, sizeof *stack->layers);
+    if (!stack->layers) {
+        fail_memory(loader);
+        return;
+    }
+    stack->count = count;
+    for (uint32_t i = 0; i < count; i++)
+        load_layer(loader, &stack->layers[i], network, i);
+    load_floats(loader, &stack->norm, GAIN(loader->shape->width), "%s.norm.weight", network);
+}
+
+static void load_memories(struct loader *loader, struct lt_weights *weights)
+{
+    uint32_t width = loader->shape->width;
+    if (loader->rc != LT_OK)
+        return;
+    weights->memories = lt_calloc(loader->shape->decoder_layers, sizeof *weights->memories);
+    if (!weights->memories) {
+        fail_memory(loader);
+        return;
+    }
+    for (uint32_t i = 0; i < loader->shape->decoder_layers; i++) {
+        struct lt_memory *memory = &weights->memories[i];
+        load_floats(loader, &memory->norm, GAIN(width), "decoder.blk.%u.memory_norm.weight", i);
+        load_matrix(loader, &memory->key, TABLE(width, width), "decoder.blk.%u.memory_k.weight", i);
+        load_matrix(loader, &memory->value, TABLE(width, width), "decoder.blk.%u.memory_v.weight", i);
+    }
+}
+
+int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_model_shape *shape,
+                    struct lt_weights *ret_weights, struct lt_error *error)
+{
+    struct loader loader = {.gguf = gguf, .path = path, .shape = shape, .error = error};
+    struct lt_weights weights = {0};
+    uint32_t width = shape->width;
+    load_floats(&loader, &weights.embedding, TABLE(shape->vocabulary, width), "token_embd.weight");
+    if (loader.rc == LT_OK && lt_matrix_pack(weights.embedding, shape->vocabulary, width, &weights.logits) != LT_OK)
+        fail_memory(&loader);
+    load_floats(&loader, &weights.positions, TABLE(shape->span_maximum, width), "encoder.position.weight");
+    load_matrix(&loader, &weights.project, TABLE(width, (uint64_t)shape->span_maximum * width),
+                "encoder.project.weight");
+    load_stack(&loader, &weights.encoder, "encoder", shape->encoder_layers);
+    load_stack(&loader, &weights.refiner, "refiner", shape->refiner_layers);
+    load_stack(&loader, &weights.mixer, "mixer", shape->mixer_layers);
+    load_stack(&loader, &weights.decoder, "decoder", shape->decoder_layers);
+    load_matrix(&loader, &weights.condition, TABLE(width, width), "decoder.condition.weight");
+    load_matrix(&loader, &weights.skip, TABLE(width, width), "decoder.skip.weight");
+    load_memories(&loader, &weights);
+    if (loader.rc != LT_OK) {
+        lt_weights_finish(&weights);
+        return loader.rc;
+    }
+    *ret_weights = weights;
+    return LT_OK;
+}
+
+static void finish_stack(struct lt_stack *stack)
+{
+    for (uint32_t i = 0; i < stack->count; i++) {
+        struct lt_layer *layer = &stack->layers[i];
+        lt_free(layer->attention_norm);
+        lt_free(layer->query_norm);
+        lt_free(layer->key_norm);
+        lt_free(layer->feed_forward_norm);
+        lt_matrix_finish(&layer->query);
+        lt_matrix_finish(&layer->key);
+        lt_matrix_finish(&layer->value);
+        lt_matrix_finish(&layer->output);
+        lt_matrix_finish(&layer->gate);
+        lt_matrix_finish(&layer->up);
+        lt_matrix_finish(&layer->down);
+    }
+    lt_free(stack->layers);
+    lt_free(stack->norm);
+}
+
+void lt_weights_finish(struct lt_weights *weights)
+{
+    for (uint32_t i = 0; weights->memories && i < weights->decoder.count; i++) {
+        lt_free(weights->memories[i].norm);
+        lt_matrix_finish(&weights->memories[i].key);
+        lt_matrix_finish(&weights->memories[i].value);
+    }
+    lt_free(weights->memories);
+    lt_free(weights->embedding);
+    lt_matrix_finish(&weights->logits);
+    lt_free(weights->positions);
+    lt_matrix_finish(&weights->project);
+    finish_stack(&weights->encoder);
+    finish_stack(&weights->refiner);
+    finish_stack(&weights->mixer);
+    finish_stack(&weights->decoder);
+    lt_matrix_finish(&weights->condition);
+    lt_matrix_finish(&weights->skip);
+    *weights = (struct lt_weights){0};
+}

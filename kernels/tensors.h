@@ -1,0 +1,52 @@
+/* The weights of an islet model, by role, ready for use: matrices packed for lt_gemm, gains and tables as float32. */
+#ifndef LT_KERNELS_TENSORS_H
+#define LT_KERNELS_TENSORS_H
+
+#include "kernels/gemm.h"
+#include "kernels/gguf.h"
+#include "kernels/model.h"
+
+/* Attention and feed-forward, as every sub-network has them. */
+struct lt_layer {
+    float *attention_norm;    /* [D] */
+    float *query_norm;        /* [head width] */
+    float *key_norm;          /* [head width] */
+    float *feed_forward_norm; /* [D] */
+    struct lt_matrix query, key, value, output;
+    struct lt_matrix gate, up, down;
+};
+
+struct lt_stack {
+    uint32_t count;
+    struct lt_layer *layers; /* [count] */
+    float *norm;             /* [D] after the last layer */
+};
+
+/* How a decoder layer sees mixed latents. */
+struct lt_memory {
+    float *norm; /* [D] */
+    struct lt_matrix key, value;
+};
+
+struct lt_weights {
+    float *embedding;        /* [vocabulary][D] */
+    struct lt_matrix logits; /* the same table, packed */
+    float *positions;        /* [span maximum][D] */
+    struct lt_matrix project;
+    struct lt_stack encoder, refiner, mixer, decoder;
+    struct lt_matrix condition, skip;
+    struct lt_memory *memories; /* [decoder layers] */
+    float epsilon;              /* of every norm */
+    float rope_base;
+};
+
+/* Fills *ret_weights from the tensors (not epsilon and rope_base). LT_EMODEL names the tensor that is missing or not of
+ * the shape that the hyperparameters ask for; LT_ENOMEM. Nothing is left to free on failure. */
+int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_model_shape *shape,
+                    struct lt_weights *ret_weights, struct lt_error *error);
+void lt_weights_finish(struct lt_weights *weights);
+
+/* The weights of an open model. */
+const struct lt_weights *lt_model_weights(const struct lt_model *model);
+
+#endif

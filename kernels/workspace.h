@@ -1,0 +1,53 @@
+/* Scratch memory of one thread, of fixed size: calls of any length go through it in chunks of LT_ROWS rows, so that
+ * nothing is allocated, and nothing can fail, while a sequence's state is being changed. */
+#ifndef LT_KERNELS_WORKSPACE_H
+#define LT_KERNELS_WORKSPACE_H
+
+#include "kernels/islet.h"
+#include "kernels/sequence.h"
+#include "kernels/tensors.h"
+
+#define LT_ROWS 384       /* tokens or latents of a chunk */
+#define LT_CHUNK_SPANS 64 /* spans of a chunk of the encoder */
+#define LT_LOGIT_ROWS 16  /* rows of logits at a time */
+
+/* Which item's which token or latent a row of the chunk is. */
+struct lt_row {
+    struct lt_sequence *sequence;
+    size_t slot;         /* refiner: place in the segment */
+    uint64_t position;   /* mixer: span index; decoder: token index */
+    const float *latent; /* mix */
+    uint32_t token;      /* decode */
+    uint32_t closed;     /* decode */
+    float *logits;       /* decode: where they are wanted, else NULL */
+    size_t first;        /* encode: first row of the span */
+    size_t count;        /* encode: rows of the span */
+};
+
+struct lt_workspace {
+    const struct lt_model *model;
+    const struct lt_weights *weights;
+    const struct lt_model_shape *shape;
+    size_t head_width;
+    double *rates;   /* of rotary positions */
+    float *memory;   /* the rest, in one piece */
+    float *x;        /* [LT_ROWS][D] the residual stream */
+    float *normed;   /* [LT_ROWS][D] */
+    float *query;    /* [LT_ROWS][D] */
+    float *key;      /* [LT_ROWS][D] */
+    float *value;    /* [LT_ROWS][D] */
+    float *attended; /* [LT_ROWS][D] */
+    float *gate;     /* [LT_ROWS][feed_forward] */
+    float *up;       /* [LT_ROWS][feed_forward] */
+    float *turns;    /* [LT_ROWS][head width] cos and sin of each row's position */
+    float *rotated;  /* [D] */
+    float *slots;    /* [LT_CHUNK_SPANS][span maximum][D] */
+    float *logits;   /* [LT_LOGIT_ROWS][vocabulary] */
+    struct lt_row rows[LT_ROWS];
+    size_t row_count;
+};
+
+/* Sets turns of every row from its position, or its slot if `by_slot`. */
+void lt_workspace_turn(struct lt_workspace *workspace, bool by_slot);
+
+#endif
