@@ -4,6 +4,7 @@
 
 #include "proto/error.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 #define ANSWER_BYTES_MAX ((size_t)4 << 20)
 
@@ -20,37 +21,6 @@ void lt_answer_text_finish(struct lt_answer_text *answer)
     lt_buffer_finish(&answer->text);
 }
 
-/* Length of the character that `first` begins, 0 if it begins none. */
-static size_t character_bytes(uint8_t first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return 2;
-    if (first >= 0xe0 && first <= 0xef)
-        return 3;
-    if (first >= 0xf0 && first <= 0xf4)
-        return 4;
-    return 0;
-}
-
-/* Whether `byte` may stand at `position` behind the bytes in `partial` (Unicode 15, table 3-7). */
-static bool continues(const uint8_t *partial, size_t position, uint8_t byte)
-{
-    uint8_t low = 0x80, high = 0xbf;
-    if (position == 1) {
-        if (partial[0] == 0xe0)
-            low = 0xa0;
-        else if (partial[0] == 0xed)
-            high = 0x9f;
-        else if (partial[0] == 0xf0)
-            low = 0x90;
-        else if (partial[0] == 0xf4)
-            high = 0x8f;
-    }
-    return byte >= low && byte <= high;
-}
-
 static int drop_partial(struct lt_answer_text *answer)
 {
     if (!answer->partial_bytes)
@@ -61,19 +31,19 @@ static int drop_partial(struct lt_answer_text *answer)
 
 static int append_byte(struct lt_answer_text *answer, uint8_t byte)
 {
-    if (answer->partial_bytes && !continues(answer->partial, answer->partial_bytes, byte)) {
-        int code = drop_partial(answer);
-        if (code)
-            return code;
-    }
-    if (!answer->partial_bytes && !character_bytes(byte))
-        return lt_buffer_append(&answer->text, replacement, sizeof replacement - 1);
+    size_t bytes;
     answer->partial[answer->partial_bytes++] = byte;
-    if (answer->partial_bytes < character_bytes(answer->partial[0]))
+    int code = lt_utf8_character(answer->partial, answer->partial_bytes, &bytes);
+    if (code == LT_EBUSY)
         return LT_OK;
-    size_t complete = answer->partial_bytes;
-    answer->partial_bytes = 0;
-    return lt_buffer_append(&answer->text, answer->partial, complete);
+    size_t count = answer->partial_bytes;
+    if (code == LT_OK) {
+        answer->partial_bytes = 0;
+        return lt_buffer_append(&answer->text, answer->partial, count);
+    }
+    code = drop_partial(answer);
+    /* The byte that broke a character may begin the next one. */
+    return code || count == 1 ? code : append_byte(answer, byte);
 }
 
 /* Cuts the text in front of the earliest stop text that ends behind `before`. */

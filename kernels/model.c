@@ -14,6 +14,7 @@
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 struct lt_model {
     char *path;

@@ -8,6 +8,7 @@
 
 #include "proto/alloc.h"
 #include "proto/limits.h"
+#include "proto/utf8.h"
 
 static bool is_text(enum lt_token_kind kind)
 {

@@ -12,6 +12,7 @@
 
 #include "kernels/pieces.h"
 #include "proto/alloc.h"
+#include "proto/utf8.h"
 
 #define NO_SYMBOL UINT32_MAX
 

@@ -55,8 +55,4 @@ enum lt_token_kind lt_tokenizer_kind(const struct lt_tokenizer *tokenizer, uint3
 /* Id of a control token by its name, or false. */
 bool lt_tokenizer_control(const struct lt_tokenizer *tokenizer, const char *name, uint32_t *ret_token);
 
-/* Checks UTF-8 (no surrogates, no overlong forms, at most U+10FFFF). LT_OK, or LT_EUTF8 with the offset in *ret_offset.
- */
-int lt_utf8_check(const char *text, size_t bytes, size_t *ret_offset);
-
 #endif

@@ -1,5 +1,5 @@
-/* Allocation that can be made to fail. All of latentd allocates through these, so that tests can let the n-th allocation
- * fail and see that every caller copes. Callable from any thread. */
+/* Allocation that can be made to fail. All of latentd allocates through these, so that tests can let the n-th
+ * allocation fail and see that every caller copes. Callable from any thread. */
 #ifndef LT_PROTO_ALLOC_H
 #define LT_PROTO_ALLOC_H
 

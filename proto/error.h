@@ -1,8 +1,8 @@
 /* The one list of errors: code, wire name, default message.
  *
- * Functions that can fail return an int: 0 (LT_OK) or one of these negative codes, and leave their ret_ outputs untouched
- * on failure. Where a person will read the reason, the function also takes a `struct lt_error` and fills it with what was
- * wrong, where, and what would be right. Nothing below daemon/ logs or exits. */
+ * Functions that can fail return an int: 0 (LT_OK) or one of these negative codes, and leave their ret_ outputs
+ * untouched on failure. Where a person will read the reason, the function also takes a `struct lt_error` and fills it
+ * with what was wrong, where, and what would be right. Nothing below daemon/ logs or exits. */
 #ifndef LT_PROTO_ERROR_H
 #define LT_PROTO_ERROR_H
 

@@ -1,21 +1,22 @@
-/* Every limit on what a peer or a file controls, in one place, with the relations between them checked at compile time. */
+/* Every limit on what a peer or a file controls, in one place, with the relations between them checked at compile time.
+ */
 #ifndef LT_PROTO_LIMITS_H
 #define LT_PROTO_LIMITS_H
 
 #include <assert.h>
 
 /* Wire */
-#define LT_FRAME_BYTES_MAX (1u << 20)        /* one request, in bytes */
-#define LT_FRAME_DEPTH_MAX 16                /* nesting of arrays and maps */
-#define LT_FRAME_ELEMENTS_MAX 65536          /* objects in one request, containers included */
-#define LT_REPLY_BYTES_MAX (8u << 20)        /* one reply, as a client accepts it */
-#define LT_REPLY_ELEMENTS_MAX 1048576        /* objects in one reply, as a client accepts it */
-#define LT_WRITE_QUEUE_PAUSE (1u << 20)      /* bytes unread by a client: its generation pauses */
-#define LT_WRITE_QUEUE_MAX (16u << 20)       /* bytes unread by a client: its connection is closed */
+#define LT_FRAME_BYTES_MAX (1u << 20)   /* one request, in bytes */
+#define LT_FRAME_DEPTH_MAX 16           /* nesting of arrays and maps */
+#define LT_FRAME_ELEMENTS_MAX 65536     /* objects in one request, containers included */
+#define LT_REPLY_BYTES_MAX (8u << 20)   /* one reply, as a client accepts it */
+#define LT_REPLY_ELEMENTS_MAX 1048576   /* objects in one reply, as a client accepts it */
+#define LT_WRITE_QUEUE_PAUSE (1u << 20) /* bytes unread by a client: its generation pauses */
+#define LT_WRITE_QUEUE_MAX (16u << 20)  /* bytes unread by a client: its connection is closed */
 #define LT_CONNECTIONS_MAX 1024
-#define LT_CONNECTION_REQUESTS_MAX 256       /* requests of one connection that are not answered yet */
-#define LT_ENGINE_QUEUE_MAX 1024             /* requests that wait for the engine */
-#define LT_FRAME_SECONDS_MAX 10              /* from the first byte of a frame to its last */
+#define LT_CONNECTION_REQUESTS_MAX 256 /* requests of one connection that are not answered yet */
+#define LT_ENGINE_QUEUE_MAX 1024       /* requests that wait for the engine */
+#define LT_FRAME_SECONDS_MAX 10        /* from the first byte of a frame to its last */
 
 /* Request parameters */
 #define LT_METHOD_NAME_MAX 32
@@ -33,27 +34,27 @@
 
 /* Model files */
 #define LT_MODEL_FILE_BYTES_MAX (4ull << 30)
-#define LT_MODEL_KEYS_MAX 4096               /* metadata entries of a GGUF file */
+#define LT_MODEL_KEYS_MAX 4096 /* metadata entries of a GGUF file */
 #define LT_MODEL_TENSORS_MAX 8192
 #define LT_MODEL_STRING_MAX (64u << 10)
 #define LT_VOCABULARY_MAX 131072
-#define LT_PIECE_BYTES_MAX 256               /* text of one token */
+#define LT_PIECE_BYTES_MAX 256 /* text of one token */
 #define LT_WIDTH_MAX 4096
 #define LT_FEED_FORWARD_MAX 16384
 #define LT_HEADS_MAX 64
-#define LT_LAYERS_MAX 64                     /* of one sub-network */
+#define LT_LAYERS_MAX 64 /* of one sub-network */
 #define LT_SPAN_TOKENS_MAX 64
 #define LT_WINDOW_MAX 256
-#define LT_CONTEXT_MAX 65536                 /* tokens */
+#define LT_CONTEXT_MAX 65536 /* tokens */
 
 /* Store */
 #define LT_SPAN_KEY_BYTES 32
 #define LT_LATENT_DIMENSION_MAX LT_WIDTH_MAX
 #define LT_RECORD_BYTES_MAX (16 + 4 * LT_LATENT_DIMENSION_MAX + 8)
-#define LT_STORE_BYTES_MIN (16ull << 20)     /* smallest byte budget */
+#define LT_STORE_BYTES_MIN (16ull << 20) /* smallest byte budget */
 #define LT_STORE_READERS_MAX 512
-#define LT_WRITER_QUEUE_MAX 65536            /* records that wait for the writer */
-#define LT_LATENT_BATCH_MAX 4096             /* keys of one lookup */
+#define LT_WRITER_QUEUE_MAX 65536 /* records that wait for the writer */
+#define LT_LATENT_BATCH_MAX 4096  /* keys of one lookup */
 
 /* Config files */
 #define LT_CONFIG_LINE_MAX 1024

@@ -29,7 +29,7 @@ enum lt_method {
 #define LT_METHOD_ENUM(identifier, name) LT_METHOD_##identifier,
     LT_METHOD_MAP(LT_METHOD_ENUM)
 #undef LT_METHOD_ENUM
-    LT_METHOD_COUNT
+        LT_METHOD_COUNT
 };
 
 const char *lt_method_name(enum lt_method method);
@@ -60,15 +60,15 @@ struct lt_generate_request {
     char model[LT_MODEL_NAME_MAX + 1]; /* empty: the default model */
     struct lt_segment *segments;       /* at least one */
     size_t segment_count;
-    enum lt_format format;             /* "format", default chat */
-    uint32_t max_tokens;               /* default 128 */
-    double temperature;                /* default 0.7 */
-    uint32_t top_k;                    /* default 40 */
-    double top_p;                      /* default 0.95 */
-    uint64_t seed;                     /* default 0: the same request gives the same answer */
+    enum lt_format format; /* "format", default chat */
+    uint32_t max_tokens;   /* default 128 */
+    double temperature;    /* default 0.7 */
+    uint32_t top_k;        /* default 40 */
+    double top_p;          /* default 0.95 */
+    uint64_t seed;         /* default 0: the same request gives the same answer */
     struct lt_text stop[LT_STOP_TEXTS_MAX];
     size_t stop_count;
-    bool stream;                       /* default true: notifications "token" */
+    bool stream; /* default true: notifications "token" */
 };
 
 struct lt_encode_request {
@@ -104,8 +104,9 @@ struct lt_request {
 
 /* Decodes one frame that lt_scan has passed. The request owns copies of all that it needs; the frame may go.
  * On failure ret_id (and *ret_id_known) still tell which request it was, if that much could be read, so that it can be
- * answered; `error` names the parameter and says what would be right. LT_EMALFORMED: not a request. LT_EMETHOD, LT_EPARAM,
- * LT_EUTF8, LT_ETOOLARGE, LT_ENOMEM. A notification from a client (type 2) is LT_EMALFORMED, too: the protocol has none. */
+ * answered; `error` names the parameter and says what would be right. LT_EMALFORMED: not a request. LT_EMETHOD,
+ * LT_EPARAM, LT_EUTF8, LT_ETOOLARGE, LT_ENOMEM. A notification from a client (type 2) is LT_EMALFORMED, too: the
+ * protocol has none. */
 int lt_request_decode(const uint8_t *frame, size_t bytes, struct lt_request **ret_request, uint32_t *ret_id,
                       bool *ret_id_known, struct lt_error *error);
 void lt_request_destroy(struct lt_request *request);

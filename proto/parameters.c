@@ -242,8 +242,10 @@ int lt_parameter_text(const struct lt_parameters *parameters, const msgpack_obje
     if (value->via.str.size > max)
         return lt_fail(parameters->error, LT_ETOOLARGE, "%s: %s has %" PRIu32 " bytes; the most is %zu",
                        parameters->method, label, value->via.str.size, max);
-    if (!lt_utf8_valid(value->via.str.ptr, value->via.str.size))
-        return lt_fail(parameters->error, LT_EUTF8, "%s: %s is not valid UTF-8", parameters->method, label);
+    size_t offset;
+    if (lt_utf8_check(value->via.str.ptr, value->via.str.size, &offset) != LT_OK)
+        return lt_fail(parameters->error, LT_EUTF8, "%s: %s is not valid UTF-8 at byte %zu", parameters->method, label,
+                       offset);
     *ret_text = (struct lt_text){value->via.str.ptr, value->via.str.size};
     return LT_OK;
 }

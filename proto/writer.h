@@ -1,5 +1,6 @@
-/* Writes MessagePack into a buffer. The first failure sticks: write everything, then look at `error` once. After a failure
- * the buffer may end in half an object; the caller cuts it back to the size it had. One owner, one thread at a time. */
+/* Writes MessagePack into a buffer. The first failure sticks: write everything, then look at `error` once. After a
+ * failure the buffer may end in half an object; the caller cuts it back to the size it had. One owner, one thread at a
+ * time. */
 #ifndef LT_PROTO_WRITER_H
 #define LT_PROTO_WRITER_H
 
@@ -29,13 +30,14 @@ void lt_write_text_bytes(struct lt_writer *writer, const char *text, size_t byte
 void lt_write_binary(struct lt_writer *writer, const void *data, size_t bytes);
 
 /* Beginnings of messages; what follows is one object (result or parameter), written by the caller.
- * Response: [1, id, nil, <result>]. Notification: [2, method, [<parameter>]]. Request: [0, id, method, [<parameter>]]. */
+ * Response: [1, id, nil, <result>]. Notification: [2, method, [<parameter>]]. Request: [0, id, method, [<parameter>]].
+ */
 void lt_write_response(struct lt_writer *writer, uint32_t id);
 void lt_write_notification(struct lt_writer *writer, const char *method);
 void lt_write_request(struct lt_writer *writer, uint32_t id, const char *method);
 
-/* A whole error response: [1, id, {"code", "name", "message"}, nil]. id_known false writes nil for the id (the request was
- * too broken to have one). */
+/* A whole error response: [1, id, {"code", "name", "message"}, nil]. id_known false writes nil for the id (the request
+ * was too broken to have one). */
 void lt_write_error(struct lt_writer *writer, bool id_known, uint32_t id, const struct lt_error *error);
 
 #endif
