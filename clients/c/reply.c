@@ -16,9 +16,10 @@
 static bool terminate_texts(msgpack_object *object)
 {
     bool valid = true;
+    size_t offset;
     switch (object->type) {
     case MSGPACK_OBJECT_STR:
-        valid = lt_utf8_valid(object->via.str.ptr, object->via.str.size);
+        valid = lt_utf8_check(object->via.str.ptr, object->via.str.size, &offset) == LT_OK;
         ((char *)object->via.str.ptr)[object->via.str.size] = '\0';
         break;
     case MSGPACK_OBJECT_ARRAY:
