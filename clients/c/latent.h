@@ -106,8 +106,12 @@ const struct latent_value *latent_value_at(const struct latent_value *value, con
 /* Items of an array, or pairs of a map; 0 for anything else and NULL. */
 size_t latent_value_count(const struct latent_value *value);
 
-/* An item of an array, NULL past its end or if it is no array. */
+/* An item of an array or the value of a pair of a map, in the order in which they were sent; NULL past the end and for
+ * anything else. */
 const struct latent_value *latent_value_item(const struct latent_value *value, size_t index);
+
+/* The key of a pair of a map, NULL past the end, if it is no text, and for anything else. */
+const char *latent_value_key(const struct latent_value *value, size_t index);
 
 /* The value itself, or `otherwise` if it is NULL or of another kind. Integers will do as reals. A text is UTF-8 and
  * terminated. */

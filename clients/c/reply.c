@@ -115,9 +115,18 @@ size_t latent_value_count(const struct latent_value *value)
 const struct latent_value *latent_value_item(const struct latent_value *value, size_t index)
 {
     const msgpack_object *object = latent_object_of(value);
-    if (!object || object->type != MSGPACK_OBJECT_ARRAY || index >= object->via.array.size)
+    if (index >= latent_value_count(value))
         return NULL;
-    return latent_value_of(&object->via.array.ptr[index]);
+    return latent_value_of(object->type == MSGPACK_OBJECT_ARRAY ? &object->via.array.ptr[index]
+                                                                : &object->via.map.ptr[index].val);
+}
+
+const char *latent_value_key(const struct latent_value *value, size_t index)
+{
+    const msgpack_object *object = latent_object_of(value);
+    if (index >= latent_value_count(value) || object->type != MSGPACK_OBJECT_MAP)
+        return NULL;
+    return latent_value_text(latent_value_of(&object->via.map.ptr[index].key), NULL);
 }
 
 uint64_t latent_value_uint(const struct latent_value *value, uint64_t otherwise)

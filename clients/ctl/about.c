@@ -44,6 +44,10 @@ static void print_info(const struct latent_reply *reply)
     print_pair("  durability", "%s", text_at(info, "store.durability", "?"));
     print_pair("threads", "%" PRIu64, uint_at(info, "threads"));
     print_pair("OpenBLAS core", "%s", text_at(info, "blas_core", "?"));
+    const struct latent_value *limits = latent_value_at(info, "limits");
+    for (size_t i = 0; i < latent_value_count(limits); i++)
+        printf("%-14s %-26s %s\n", i == 0 ? "limits" : "", latent_value_key(limits, i),
+               show_count(latent_value_uint(latent_value_item(limits, i), 0)).text);
 }
 
 static void print_models(const struct context *context, const struct latent_reply *reply)

@@ -32,6 +32,7 @@ static const struct row {
     {"", "", UNIT_COUNT},
     {"requests", "requests", UNIT_COUNT},
     {"requests_failed", "  failed", UNIT_COUNT},
+    {"running", "  under way", UNIT_COUNT},
     {"prompt_tokens", "prompt tokens", UNIT_COUNT},
     {"completion_tokens", "completion tokens", UNIT_COUNT},
     {"connections", "connections open", UNIT_COUNT},

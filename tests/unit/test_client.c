@@ -159,6 +159,11 @@ static void reads_values_by_path(void **state)
     assert_true(latent_value_real(latent_reply_at(reply, "a.b[2]"), 9) == 0.5);
     assert_string_equal(latent_value_text(latent_reply_at(reply, "a.b[3]"), NULL), "text");
     assert_null(latent_reply_at(reply, "a.b[4]"));
+    assert_string_equal(latent_value_key(latent_reply_at(reply, ""), 1), "yes");
+    assert_true(latent_value_bool(latent_value_item(latent_reply_at(reply, ""), 1), false));
+    assert_null(latent_value_key(latent_reply_at(reply, ""), 4));
+    assert_null(latent_value_key(b, 0));
+    assert_null(latent_value_item(NULL, 0));
     assert_null(latent_reply_at(reply, "a.c"));
     assert_null(latent_reply_at(reply, "a.b[x]"));
     assert_null(latent_reply_at(reply, "yes.no"));
