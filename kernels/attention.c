@@ -8,12 +8,43 @@
 #include "kernels/dispatch.h"
 #include "kernels/lanes.h"
 
-#define BLOCK 64
+#define BLOCK 64 /* keys at a time */
 
 struct softmax {
     float greatest;
     float sum;
 };
+
+/* `vectors` (a constant, at most 4) times LT_LANES columns of add_values. */
+LT_INLINE void add_columns(const float *weights, const float *values, size_t count, size_t stride, size_t vectors,
+                           float *out)
+{
+    lt_vector sums[4], value;
+    for (size_t v = 0; v < vectors; v++)
+        lt_vector_load(&sums[v], out + v * LT_LANES);
+    for (size_t i = 0; i < count; i++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < vectors; v++) {
+            lt_vector_load(&value, values + i * stride + v * LT_LANES);
+            sums[v] += weights[i] * value;
+        }
+    for (size_t v = 0; v < vectors; v++)
+        lt_vector_store(&sums[v], out + v * LT_LANES);
+}
+
+/* out += sum of weights[i] * values[i]; the sums of a few columns at a time stay in registers. */
+LT_INLINE void add_values(const float *weights, const float *values, size_t count, size_t stride, size_t columns,
+                          float *out)
+{
+    size_t j = 0;
+    for (; j + 4 * LT_LANES <= columns; j += 4 * LT_LANES)
+        add_columns(weights, values + j, count, stride, 4, out + j);
+    for (; j + LT_LANES <= columns; j += LT_LANES)
+        add_columns(weights, values + j, count, stride, 1, out + j);
+    for (; j < columns; j++)
+        for (size_t i = 0; i < count; i++)
+            out[j] += weights[i] * values[i * stride + j];
+}
 
 LT_INLINE void attend_block(struct softmax *softmax, const float *query, const float *keys, const float *values,
                             size_t count, size_t stride, size_t head_width, float *out)
@@ -32,12 +63,9 @@ LT_INLINE void attend_block(struct softmax *softmax, const float *query, const f
     }
     for (size_t i = 0; i < count; i++)
         scores[i] = lt_exp(scores[i] - greatest);
-    for (size_t i = 0; i < count; i++) {
-        const float *value = values + i * stride;
+    for (size_t i = 0; i < count; i++)
         softmax->sum += scores[i];
-        for (size_t j = 0; j < head_width; j++)
-            out[j] += scores[i] * value[j];
-    }
+    add_values(scores, values, count, stride, head_width, out);
 }
 
 LT_BODY lt_attend_body(const struct lt_attention_part *parts, size_t part_count, size_t heads, size_t head_width,

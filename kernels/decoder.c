@@ -62,7 +62,7 @@ static void write_logits(struct lt_workspace *workspace)
         }
         if (count == LT_LOGIT_ROWS || (count > 0 && i + 1 == workspace->row_count)) {
             lt_rms_norm(workspace->normed, weights->decoder.norm, weights->epsilon, count, width, workspace->normed);
-            lt_gemm(&weights->logits, workspace->normed, count, workspace->logits, false);
+            lt_gemm(workspace->crew, &weights->logits, workspace->normed, count, workspace->logits, false);
             for (size_t j = 0; j < count; j++)
                 memcpy(wanted[j], workspace->logits + j * vocabulary, vocabulary * sizeof(float));
             count = 0;

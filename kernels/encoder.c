@@ -52,7 +52,7 @@ static void project(struct lt_workspace *workspace, struct lt_encode_item *items
                items[i].count * width * sizeof *workspace->slots);
         at += items[i].count;
     }
-    lt_gemm(&weights->project, workspace->slots, count, workspace->query, false);
+    lt_gemm(workspace->crew, &weights->project, workspace->slots, count, workspace->query, false);
     lt_rms_norm(workspace->query, NULL, weights->epsilon, count, width, workspace->query);
     for (size_t i = 0; i < count; i++)
         memcpy(items[i].latent, workspace->query + i * width, width * sizeof *items[i].latent);

@@ -15,10 +15,12 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "kernels/islet.h"
 #include "proto/alloc.h"
 #include "proto/error.h"
 
-#define ROW_BLOCK 96 /* a multiple of every tile's rows */
+#define ROW_BLOCK 96              /* a multiple of every tile's rows */
+#define SHARED_PRODUCT 6000000ull /* multiplications from which on helper threads are woken: some 100 microseconds */
 
 int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
 {
@@ -158,7 +160,7 @@ static const struct kernel *choose_kernel(void)
     return &plain;
 }
 
-const char *lt_gemm_kernel(void)
+const char *lt_compute_kernel(void)
 {
     return choose_kernel()->name;
 }
@@ -176,21 +178,40 @@ static void store_tile(const float *tile, size_t rows, size_t columns, float *y,
     }
 }
 
-void lt_gemm(const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add)
+struct product {
+    const struct lt_matrix *matrix;
+    const float *x;
+    size_t rows;
+    float *y;
+    bool add;
+};
+
+/* One thread's share of a product: some of the panels, for all rows. */
+static void multiply(const void *context, size_t part, size_t parts)
 {
+    const struct product *product = context;
     const struct kernel *kernel = choose_kernel();
-    size_t inputs = matrix->inputs, outputs = matrix->outputs;
+    size_t inputs = product->matrix->inputs, outputs = product->matrix->outputs;
+    size_t panels = (outputs + LT_PANEL - 1) / LT_PANEL;
+    size_t first = panels * part / parts, last = panels * (part + 1) / parts;
     float tile[12 * LT_PANEL];
-    for (size_t block = 0; block < rows; block += ROW_BLOCK) {
-        size_t block_end = rows - block < ROW_BLOCK ? rows : block + ROW_BLOCK;
-        for (size_t output = 0; output < outputs; output += LT_PANEL) {
+    for (size_t block = 0; block < product->rows; block += ROW_BLOCK) {
+        size_t block_end = product->rows - block < ROW_BLOCK ? product->rows : block + ROW_BLOCK;
+        for (size_t panel = first; panel < last; panel++) {
+            size_t output = panel * LT_PANEL;
             size_t columns = outputs - output < LT_PANEL ? outputs - output : LT_PANEL;
-            const float *panel = matrix->panels + output * inputs;
             for (size_t row = block; row < block_end; row += kernel->rows) {
                 size_t count = block_end - row < kernel->rows ? block_end - row : kernel->rows;
-                kernel->tile(panel, inputs, x + row * inputs, count, tile);
-                store_tile(tile, count, columns, y + row * outputs + output, outputs, add);
+                kernel->tile(product->matrix->panels + output * inputs, inputs, product->x + row * inputs, count, tile);
+                store_tile(tile, count, columns, product->y + row * outputs + output, outputs, product->add);
             }
         }
     }
+}
+
+void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add)
+{
+    struct product product = {.matrix = matrix, .x = x, .rows = rows, .y = y, .add = add};
+    bool large = (uint64_t)rows * matrix->inputs * matrix->outputs >= SHARED_PRODUCT;
+    lt_crew_run(large ? crew : NULL, multiply, &product);
 }

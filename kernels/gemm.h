@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/crew.h"
+
 /* A weight matrix, in panels of LT_PANEL outputs: panel p holds, for every input, the weights of outputs
  * p * LT_PANEL .. p * LT_PANEL + LT_PANEL - 1 side by side; outputs past the last are zero. */
 #define LT_PANEL 32
@@ -22,10 +24,8 @@ int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, stru
 void lt_matrix_finish(struct lt_matrix *matrix);
 
 /* y[row][output] = sum of x[row][input] * W[output][input], or += if `add`. Rows are dense: x has `inputs`, y has
- * `outputs` numbers a row. A row of y depends on its row of x alone, to the last bit. x and y must not overlap. */
-void lt_gemm(const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add);
-
-/* Which of the kernels this processor runs: "avx512", "avx2" or "plain". */
-const char *lt_gemm_kernel(void);
+ * `outputs` numbers a row. A row of y depends on its row of x alone, to the last bit. x and y must not overlap. `crew`
+ * may be NULL. */
+void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add);
 
 #endif

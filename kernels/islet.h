@@ -25,6 +25,13 @@ struct lt_sequence;
 int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_workspace);
 void lt_workspace_destroy(struct lt_workspace *workspace);
 
+/* Lets large matrix products run on `threads` threads, this one included; 1 as created. Changes no bit of any result.
+ * LT_ENOMEM: as before. */
+int lt_workspace_set_threads(struct lt_workspace *workspace, uint32_t threads);
+
+/* Which instructions the matrix products use on this processor: "avx512", "avx2" or "plain". */
+const char *lt_compute_kernel(void);
+
 /* --- encode: tokens of a span -> latent --- */
 
 struct lt_encode_item {

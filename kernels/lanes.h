@@ -9,25 +9,42 @@
 #define LT_LANES 16
 #define LT_INLINE static inline __attribute__((always_inline))
 
-LT_INLINE float lt_lanes_sum(float lanes[LT_LANES])
+/* Sixteen floats; the compiler splits it where registers are narrower. */
+typedef float lt_vector __attribute__((vector_size(LT_LANES * sizeof(float))));
+typedef int32_t lt_vector_order __attribute__((vector_size(LT_LANES * sizeof(float))));
+
+LT_INLINE void lt_vector_load(lt_vector *to, const float *from)
 {
-    for (size_t i = 0; i < 8; i++)
-        lanes[i] += lanes[i + 8];
-    for (size_t i = 0; i < 4; i++)
-        lanes[i] += lanes[i + 4];
-    return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+    memcpy(to, from, sizeof *to);
+}
+
+LT_INLINE void lt_vector_store(const lt_vector *from, float *to)
+{
+    memcpy(to, from, sizeof *from);
+}
+
+/* Halves are added until one lane is left. */
+LT_INLINE float lt_vector_sum(const lt_vector *vector)
+{
+    lt_vector v = *vector;
+    v += __builtin_shuffle(v, (lt_vector_order){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7});
+    v += __builtin_shuffle(v, (lt_vector_order){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
+    v += __builtin_shuffle(v, (lt_vector_order){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
+    return v[0] + v[1];
 }
 
 LT_INLINE float lt_dot(const float *a, const float *b, size_t count)
 {
-    float lanes[LT_LANES] = {0};
+    lt_vector sum = {0}, x, y;
     size_t i = 0;
-    for (; i + LT_LANES <= count; i += LT_LANES)
-        for (size_t lane = 0; lane < LT_LANES; lane++)
-            lanes[lane] += a[i + lane] * b[i + lane];
+    for (; i + LT_LANES <= count; i += LT_LANES) {
+        lt_vector_load(&x, a + i);
+        lt_vector_load(&y, b + i);
+        sum += x * y;
+    }
     for (size_t lane = 0; i + lane < count; lane++)
-        lanes[lane] += a[i + lane] * b[i + lane];
-    return lt_lanes_sum(lanes);
+        sum[lane] += a[i + lane] * b[i + lane];
+    return lt_vector_sum(&sum);
 }
 
 /* e^x to 2 units in the last place, from Cephes' polynomial; 0 below -87, and x is taken to be at most 88. */

@@ -73,15 +73,15 @@ static void prepare_decoding(struct lt_workspace *workspace)
     size_t width = workspace->shape->width, rows = workspace->row_count;
     for (size_t i = 0; i < rows; i++)
         memcpy(workspace->query + i * width, workspace->rows[i].latent, width * sizeof(float));
-    lt_gemm(&weights->condition, workspace->x, rows, workspace->attended, false);
-    lt_gemm(&weights->skip, workspace->query, rows, workspace->attended, true);
+    lt_gemm(workspace->crew, &weights->condition, workspace->x, rows, workspace->attended, false);
+    lt_gemm(workspace->crew, &weights->skip, workspace->query, rows, workspace->attended, true);
     for (size_t i = 0; i < rows; i++)
         scatter(workspace, workspace->attended, i, workspace->rows[i].sequence->conditions);
     for (uint32_t layer = 0; layer < weights->decoder.count; layer++) {
         const struct lt_memory *memory = &weights->memories[layer];
         lt_rms_norm(workspace->x, memory->norm, weights->epsilon, rows, width, workspace->normed);
-        lt_gemm(&memory->key, workspace->normed, rows, workspace->key, false);
-        lt_gemm(&memory->value, workspace->normed, rows, workspace->value, false);
+        lt_gemm(workspace->crew, &memory->key, workspace->normed, rows, workspace->key, false);
+        lt_gemm(workspace->crew, &memory->value, workspace->normed, rows, workspace->value, false);
         lt_rms_norm(workspace->key, weights->decoder.layers[layer].key_norm, weights->epsilon,
                     rows * workspace->shape->heads, workspace->head_width, workspace->key);
         for (size_t i = 0; i < rows; i++) {

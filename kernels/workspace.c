@@ -54,9 +54,21 @@ void lt_workspace_destroy(struct lt_workspace *workspace)
 {
     if (!workspace)
         return;
+    lt_crew_destroy(workspace->crew);
     lt_free(workspace->memory);
     lt_free(workspace->rates);
     lt_free(workspace);
+}
+
+int lt_workspace_set_threads(struct lt_workspace *workspace, uint32_t threads)
+{
+    struct lt_crew *crew;
+    int rc = lt_crew_create(threads, &crew);
+    if (rc != LT_OK)
+        return rc;
+    lt_crew_destroy(workspace->crew);
+    workspace->crew = crew;
+    return LT_OK;
 }
 
 void lt_workspace_turn(struct lt_workspace *workspace, bool by_slot)

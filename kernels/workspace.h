@@ -28,6 +28,7 @@ struct lt_workspace {
     const struct lt_model *model;
     const struct lt_weights *weights;
     const struct lt_model_shape *shape;
+    struct lt_crew *crew;
     size_t head_width;
     double *rates;   /* of rotary positions */
     float *memory;   /* the rest, in one piece */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "kernels/gemm.h"
+#include "kernels/islet.h"
 #include "proto/alloc.h"
 #include "proto/error.h"
 
@@ -35,8 +36,8 @@ static void test_is_the_product(void **state)
         float *y = malloc((size_t)17 * outputs * sizeof *y);
         struct lt_matrix matrix;
         assert_int_equal(lt_matrix_pack(weights, outputs, inputs, &matrix), LT_OK);
-        lt_gemm(&matrix, x, 17, y, false);
-        lt_gemm(&matrix, x, 17, y, true); /* twice the product */
+        lt_gemm(NULL, &matrix, x, 17, y, false);
+        lt_gemm(NULL, &matrix, x, 17, y, true); /* twice the product */
         for (size_t row = 0; row < 17; row++)
             for (size_t output = 0; output < outputs; output++) {
                 double sum = 0;
@@ -61,10 +62,10 @@ static void test_company_changes_no_bit(void **state)
               *some = malloc((size_t)ROWS * outputs * sizeof *some);
         struct lt_matrix matrix;
         assert_int_equal(lt_matrix_pack(weights, outputs, inputs, &matrix), LT_OK);
-        lt_gemm(&matrix, x, ROWS, all, false);
+        lt_gemm(NULL, &matrix, x, ROWS, all, false);
         for (size_t rows = 1; rows <= 130; rows++)
             for (size_t from = 0; from + rows <= ROWS; from += 29) {
-                lt_gemm(&matrix, x + from * inputs, rows, some, false);
+                lt_gemm(NULL, &matrix, x + from * inputs, rows, some, false);
                 assert_memory_equal(some, all + from * outputs, rows * outputs * sizeof *some);
             }
         lt_matrix_finish(&matrix);
@@ -75,13 +76,43 @@ static void test_company_changes_no_bit(void **state)
     }
 }
 
+static void test_helpers_change_no_bit(void **state)
+{
+    (void)state;
+    uint32_t outputs = 704, inputs = 256;
+    float *weights = random_floats((size_t)outputs * inputs), *x = random_floats((size_t)ROWS * inputs);
+    float *alone = malloc((size_t)ROWS * outputs * sizeof *alone),
+          *shared = malloc((size_t)ROWS * outputs * sizeof *shared);
+    struct lt_matrix matrix;
+    assert_int_equal(lt_matrix_pack(weights, outputs, inputs, &matrix), LT_OK);
+    lt_gemm(NULL, &matrix, x, ROWS, alone, false);
+    for (uint32_t threads = 0; threads <= 5; threads++) {
+        struct lt_crew *crew;
+        assert_int_equal(lt_crew_create(threads, &crew), LT_OK);
+        for (int round = 0; round < 50; round++) {
+            memset(shared, 0, (size_t)ROWS * outputs * sizeof *shared);
+            lt_gemm(crew, &matrix, x, ROWS, shared, round & 1);
+            assert_memory_equal(shared, alone, (size_t)ROWS * outputs * sizeof *shared);
+        }
+        lt_crew_destroy(crew);
+    }
+    lt_matrix_finish(&matrix);
+    free(weights);
+    free(x);
+    free(alone);
+    free(shared);
+}
+
 static void test_packing_may_run_out_of_memory(void **state)
 {
     (void)state;
     float weight = 1;
     struct lt_matrix matrix;
+    struct lt_crew *crew;
     lt_alloc_fail_at(1);
     assert_int_equal(lt_matrix_pack(&weight, 1, 1, &matrix), LT_ENOMEM);
+    lt_alloc_fail_at(1);
+    assert_int_equal(lt_crew_create(2, &crew), LT_ENOMEM);
 }
 
 int main(void)
@@ -89,8 +120,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_the_product),
         cmocka_unit_test(test_company_changes_no_bit),
+        cmocka_unit_test(test_helpers_change_no_bit),
         cmocka_unit_test(test_packing_may_run_out_of_memory),
     };
-    print_message("kernel: %s\n", lt_gemm_kernel());
+    print_message("kernel: %s\n", lt_compute_kernel());
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

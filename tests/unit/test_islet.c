@@ -274,6 +274,7 @@ static void test_many_spans_pass_in_chunks(void **state)
     float *latents = malloc(count * width * sizeof *latents);
     struct lt_workspace *workspace;
     assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_workspace_set_threads(workspace, 3), LT_OK);
     for (size_t i = 0; i < count; i++) {
         size_t span = i * 7 % sample->spans, start = span ? sample->ends[span - 1] : 0;
         items[i] = (struct lt_encode_item){
