@@ -41,7 +41,7 @@ struct lt_encode_item {
     uint64_t operations;    /* written */
 };
 
-/* LT_ENOMEM. */
+/* LT_EINTERNAL: a count or a token is out of range; nothing was written. */
 int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size_t count);
 
 /* --- sequence --- */
@@ -81,7 +81,8 @@ struct lt_decode_item {
 };
 
 /* Feeds tokens; the decoder keeps its window by itself. The position of the first token ever fed is 0 (only differences
- * matter). LT_ENOMEM: no sequence was changed. */
+ * matter). LT_EINTERNAL: a token does not exist, or more spans are called closed than were mixed; no sequence was
+ * changed. */
 int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size_t count);
 
 /* How many of a prompt's last tokens must be fed so that the next logits equal those of feeding it whole:

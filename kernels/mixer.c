@@ -59,7 +59,7 @@ static void refine(struct lt_workspace *workspace)
     lt_rms_norm(workspace->x, NULL, weights->epsilon, rows, width, workspace->x);
 }
 
-/* Copies rows of `from` to where each row's span lies in `base(row)`. */
+/* Copies one row of `from` to its span's place in a cache. */
 static void scatter(const struct lt_workspace *workspace, const float *from, size_t row, float *to)
 {
     size_t width = workspace->shape->width;
