@@ -382,6 +382,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
         engine->served[i].model = options->models[i];
         code = lt_workspace_create(options->models[i], &engine->served[i].workspace);
         engine->served_count += code == LT_OK;
+        if (code == LT_OK)
+            code = lt_workspace_set_threads(engine->served[i].workspace, options->threads);
     }
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;

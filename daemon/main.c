@@ -2,12 +2,12 @@
  * everything in the opposite order. Exit status: 0 after a graceful stop, 1 when starting failed, 2 for wrong settings.
  */
 #include <errno.h>
+#include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "daemon/blas.h"
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
@@ -68,13 +68,21 @@ static void say_ready(const struct lt_server *server)
            1e-6 * (double)lt_model_parameters(server->models[0]));
     if (server->model_count > 1)
         printf(" and %zu more", server->model_count - 1);
-    printf(", OpenBLAS core %s with %d threads, store %s (%llu spans, %.1f MB of %.1f MB), socket %s", lt_blas_core(),
-           server->threads, config->store, (unsigned long long)store.entries, 1e-6 * (double)store.bytes,
-           1e-6 * (double)store.budget_bytes, config->socket);
+    printf(", compute kernels %s with %u threads, store %s (%llu spans, %.1f MB of %.1f MB), socket %s",
+           lt_compute_kernel(), server->threads, config->store, (unsigned long long)store.entries,
+           1e-6 * (double)store.bytes, 1e-6 * (double)store.budget_bytes, config->socket);
     if (config->listen)
         printf(", tcp://%s", config->listen);
     printf("\n");
     fflush(stdout);
+}
+
+/* Processors that this process may run on. */
+static uint32_t processors(void)
+{
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (uint32_t)CPU_COUNT(&allowed) : 1;
 }
 
 static int serve(const struct lt_config *config)
@@ -82,7 +90,7 @@ static int serve(const struct lt_config *config)
     struct lt_server server = {.config = config};
     struct lt_error error = {0};
     lt_log_set_level(config->log_level);
-    server.threads = lt_blas_set_threads(config->threads);
+    server.threads = config->threads ? (uint32_t)config->threads : processors();
     int code = sodium_init() < 0 ? lt_fail(&error, LT_EINTERNAL, "libsodium cannot start") : LT_OK;
     if (code == LT_OK)
         code = open_models(&server, &error);
@@ -118,7 +126,6 @@ int main(int argument_count, char **arguments)
         lt_config_finish(&config);
         return 0;
     }
-    lt_blas_choose_core(arguments);
     int status = serve(&config);
     lt_config_finish(&config);
     return status;

@@ -3,9 +3,9 @@
 #include <sodium.h>
 #include <unistd.h>
 
-#include "daemon/blas.h"
 #include "daemon/clock.h"
 #include "daemon/server.h"
+#include "kernels/islet.h"
 #include "proto/messages.h"
 
 static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
@@ -106,8 +106,8 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     write_string(writer, "durability", lt_durability_name(server->config->durability));
     write_string(writer, "socket", server->config->socket);
     write_string(writer, "listen", server->config->listen);
-    write_string(writer, "blas_core", lt_blas_core());
-    write_count(writer, "threads", (uint64_t)server->threads);
+    write_string(writer, "compute_kernel", lt_compute_kernel());
+    write_count(writer, "threads", server->threads);
     write_limits(writer);
     write_string(writer, "default_model", lt_model_name(server->models[0]));
 }

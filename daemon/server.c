@@ -201,6 +201,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
                                                   .model_count = server->model_count,
                                                   .store = server->store,
                                                   .counters = &server->counters,
+                                                  .threads = server->threads,
                                                   .wake_loop = wake_from_engine,
                                                   .context = server};
         code = lt_engine_create(&options, &server->engine);

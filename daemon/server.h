@@ -21,8 +21,8 @@ struct lt_server {
     struct lt_store *store;
     struct lt_counters counters;
     struct lt_engine *engine;
-    int threads;
-    double started; /* lt_clock_seconds */
+    uint32_t threads; /* for matrix products */
+    double started;   /* lt_clock_seconds */
 
     uv_loop_t loop;
     uv_pipe_t local;   /* Unix socket */

@@ -59,7 +59,7 @@ size_t lt_gguf_bytes(const struct lt_gguf *gguf)
 
 int lt_gguf_u32(const struct lt_gguf *gguf, const char *key, uint32_t *ret_value, struct lt_error *error)
 {
-    const struct lt_gguf_entry *entry;
+    const struct lt_gguf_entry *entry = NULL;
     int rc = find_typed(gguf, key, LT_GGUF_U32, &entry, error);
     if (rc == LT_OK)
         memcpy(ret_value, entry->data, sizeof *ret_value);
@@ -68,7 +68,7 @@ int lt_gguf_u32(const struct lt_gguf *gguf, const char *key, uint32_t *ret_value
 
 int lt_gguf_float(const struct lt_gguf *gguf, const char *key, float *ret_value, struct lt_error *error)
 {
-    const struct lt_gguf_entry *entry;
+    const struct lt_gguf_entry *entry = NULL;
     int rc = find_typed(gguf, key, LT_GGUF_FLOAT32, &entry, error);
     if (rc == LT_OK)
         memcpy(ret_value, entry->data, sizeof *ret_value);
@@ -77,7 +77,7 @@ int lt_gguf_float(const struct lt_gguf *gguf, const char *key, float *ret_value,
 
 int lt_gguf_bool(const struct lt_gguf *gguf, const char *key, bool *ret_value, struct lt_error *error)
 {
-    const struct lt_gguf_entry *entry;
+    const struct lt_gguf_entry *entry = NULL;
     int rc = find_typed(gguf, key, LT_GGUF_BOOL, &entry, error);
     if (rc == LT_OK)
         *ret_value = *entry->data != 0;
@@ -86,7 +86,7 @@ int lt_gguf_bool(const struct lt_gguf *gguf, const char *key, bool *ret_value, s
 
 int lt_gguf_string(const struct lt_gguf *gguf, const char *key, struct lt_gguf_text *ret_text, struct lt_error *error)
 {
-    const struct lt_gguf_entry *entry;
+    const struct lt_gguf_entry *entry = NULL;
     int rc = find_typed(gguf, key, LT_GGUF_STRING, &entry, error);
     if (rc == LT_OK) {
         const uint8_t *cursor = entry->data;
@@ -98,7 +98,7 @@ int lt_gguf_string(const struct lt_gguf *gguf, const char *key, struct lt_gguf_t
 int lt_gguf_array(const struct lt_gguf *gguf, const char *key, enum lt_gguf_value_type type,
                   struct lt_gguf_array *ret_array, struct lt_error *error)
 {
-    const struct lt_gguf_entry *entry;
+    const struct lt_gguf_entry *entry = NULL;
     int rc = find_typed(gguf, key, LT_GGUF_ARRAY, &entry, error);
     if (rc == LT_OK && entry->array.type != type)
         return lt_fail(error, LT_EMODEL, "%s: key '%s' is an array of %s; of %s is needed", gguf->path, key,

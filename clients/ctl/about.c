@@ -43,7 +43,7 @@ static void print_info(const struct latent_reply *reply)
                show_bytes(uint_at(info, "store.budget_bytes")).text);
     print_pair("  durability", "%s", text_at(info, "store.durability", "?"));
     print_pair("threads", "%" PRIu64, uint_at(info, "threads"));
-    print_pair("OpenBLAS core", "%s", text_at(info, "blas_core", "?"));
+    print_pair("compute", "%s", text_at(info, "compute_kernel", "?"));
     const struct latent_value *limits = latent_value_at(info, "limits");
     for (size_t i = 0; i < latent_value_count(limits); i++)
         printf("%-14s %-26s %s\n", i == 0 ? "limits" : "", latent_value_key(limits, i),
