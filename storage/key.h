@@ -1,6 +1,7 @@
 /* The key of a span: what makes two spans the same.
  *
- * BLAKE2b-256 (libsodium) over a tagged, length-prefixed serialisation, so that no two different inputs serialise alike:
+ * BLAKE2b-256 (libsodium) over a tagged, length-prefixed serialisation, so that no two different inputs serialise
+ * alike:
  *
  *   field    tag      length (u32 LE)   value
  *   domain   'D'      12                "latentd-span"
@@ -25,7 +26,7 @@ struct lt_span_key {
 };
 
 /* fingerprint: 32 bytes; salt: salt_bytes <= LT_SALT_BYTES_MAX bytes; tokens: count ids. */
-void lt_span_key(const uint8_t *fingerprint, const uint8_t *salt, size_t salt_bytes, const uint32_t *tokens, size_t count,
-                 struct lt_span_key *ret_key);
+void lt_span_key(const uint8_t *fingerprint, const uint8_t *salt, size_t salt_bytes, const uint32_t *tokens,
+                 size_t count, struct lt_span_key *ret_key);
 
 #endif

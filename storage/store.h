@@ -1,8 +1,8 @@
 /* The store: latents by span key, in one LMDB environment, for ever or until evicted.
  *
- * Reading happens on the caller's thread; writing on one writer thread of the store's own, in groups. A latent that was put
- * is found by the next get, whether or not it is on disk yet. A record that fails its check is never returned: it counts as
- * corrupt, is deleted by the writer, and the caller encodes the span again.
+ * Reading happens on the caller's thread; writing on one writer thread of the store's own, in groups. A latent that was
+ * put is found by the next get, whether or not it is on disk yet. A record that fails its check is never returned: it
+ * counts as corrupt, is deleted by the writer, and the caller encodes the span again.
  *
  * All functions may be called from any thread except where said. */
 #ifndef LT_STORAGE_STORE_H
@@ -18,8 +18,8 @@
 struct lt_store;
 
 enum lt_durability {
-    LT_DURABILITY_GROUP,   /* a group is synced every commit_milliseconds or commit_bytes, whichever is first (default) */
-    LT_DURABILITY_SYNC,    /* as soon as the writer can */
+    LT_DURABILITY_GROUP, /* a group is synced every commit_milliseconds or commit_bytes, whichever is first (default) */
+    LT_DURABILITY_SYNC,  /* as soon as the writer can */
     LT_DURABILITY_RELAXED, /* committed as in GROUP, synced by the system in its own time */
 };
 
@@ -28,15 +28,16 @@ enum lt_latent_type {
 };
 
 struct lt_store_options {
-    const char *path;            /* a folder; made if its parent exists (mode 0700) */
-    uint64_t budget_bytes;       /* disk pages in use; eviction keeps to it. At least LT_STORE_BYTES_MIN */
+    const char *path;      /* a folder; made if its parent exists (mode 0700) */
+    uint64_t budget_bytes; /* disk pages in use; eviction keeps to it. At least LT_STORE_BYTES_MIN */
     enum lt_durability durability;
     uint32_t commit_milliseconds; /* 10 */
     size_t commit_bytes;          /* 1 MiB */
 };
 
-/* Opens or creates a store and starts its writer. Errors, each with the reason: LT_EFORMAT for a store of another format
- * version, LT_ESTORE (not a store, damaged, in use by another daemon, no permission, map cannot be made), LT_ENOMEM. */
+/* Opens or creates a store and starts its writer. Errors, each with the reason: LT_EFORMAT for a store of another
+ * format version, LT_ESTORE (not a store, damaged, in use by another daemon, no permission, map cannot be made),
+ * LT_ENOMEM. */
 int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_store, struct lt_error *error);
 
 /* Writes what is waiting, syncs, stops the writer, frees. NULL is allowed. No other call may be under way. */
@@ -67,36 +68,37 @@ static inline bool lt_lookup_is_hit(enum lt_lookup lookup)
 /* "memory", "disk" for hits; "new", "evicted", "corrupt" for misses. Never NULL. */
 const char *lt_lookup_name(enum lt_lookup lookup);
 
-/* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted, payload
- * pointing to room for them. Out: for a hit, payload filled and tokens set; ret_lookups[i] says what happened. A record of
- * another type or dimension is a miss. Also counts nothing: the cache above keeps hit and miss counters.
+/* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted,
+ * payload pointing to room for them. Out: for a hit, payload filled and tokens set; ret_lookups[i] says what happened.
+ * A record of another type or dimension is a miss. Also counts nothing: the cache above keeps hit and miss counters.
  * LT_EIO or LT_ENOMEM if the store could not be read at all: then every ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
 
-/* Queues latents for the writer; payloads are copied. A key that is already queued or stored is left alone. LT_EBUSY when
- * LT_WRITER_QUEUE_MAX records wait, LT_ENOMEM, LT_EIO when the writer has failed: latents before the failing one are queued,
- * *ret_queued says how many (may be NULL). */
+/* Queues latents for the writer; payloads are copied. A key that is already queued or stored is left alone. LT_EBUSY
+ * when LT_WRITER_QUEUE_MAX records wait, LT_ENOMEM, LT_EIO when the writer has failed: latents before the failing one
+ * are queued, *ret_queued says how many (may be NULL). */
 int lt_store_put(struct lt_store *store, const struct lt_latent *latents, size_t count, size_t *ret_queued);
 
-/* Waits until everything put before this call is committed (and synced, unless RELAXED). LT_EIO when the writer failed. */
+/* Waits until everything put before this call is committed (and synced, unless RELAXED). LT_EIO when the writer failed.
+ */
 int lt_store_flush(struct lt_store *store);
 
-/* Counters that survive restarts; the caller says what they mean. Index < LT_LIFETIME_COUNTERS. Additions are written with
- * the next group, at the latest after one second, and at close. */
+/* Counters that survive restarts; the caller says what they mean. Index < LT_LIFETIME_COUNTERS. Additions are written
+ * with the next group, at the latest after one second, and at close. */
 #define LT_LIFETIME_COUNTERS 32
 void lt_store_lifetime_add(struct lt_store *store, unsigned index, uint64_t amount);
 uint64_t lt_store_lifetime(const struct lt_store *store, unsigned index);
 
 struct lt_store_stats {
-    uint64_t entries;         /* latents on disk or waiting */
-    uint64_t bytes;           /* of the pages in use, all databases */
+    uint64_t entries; /* latents on disk or waiting */
+    uint64_t bytes;   /* of the pages in use, all databases */
     uint64_t budget_bytes;
     uint64_t map_bytes;
-    uint64_t waiting;         /* records that wait for the writer */
-    uint64_t evictions;       /* since open */
-    uint64_t corrupt;         /* records that failed their check, since open */
-    uint64_t commits;         /* since open */
-    uint64_t write_failures;  /* groups that could not be written, since open */
+    uint64_t waiting;        /* records that wait for the writer */
+    uint64_t evictions;      /* since open */
+    uint64_t corrupt;        /* records that failed their check, since open */
+    uint64_t commits;        /* since open */
+    uint64_t write_failures; /* groups that could not be written, since open */
 };
 void lt_store_stats(struct lt_store *store, struct lt_store_stats *ret_stats);
 

@@ -1,0 +1,224 @@
+#include "storage/environment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DATABASES_MAX 16
+#define PATH_BYTES 4096
+#define MAP_SLACK (64ull << 20)
+
+static const char format_name[] = "format";
+
+int lt_environment_code(int lmdb_code)
+{
+    switch (lmdb_code) {
+    case MDB_SUCCESS:
+        return LT_OK;
+    case ENOMEM:
+        return LT_ENOMEM;
+    case MDB_NOTFOUND:
+        return LT_ENOTFOUND;
+    case MDB_MAP_FULL:
+    case MDB_TXN_FULL:
+    case ENOSPC:
+        return LT_EFULL;
+    default:
+        return LT_EIO;
+    }
+}
+
+/* --- one daemon a store --- */
+
+static int fail_locked(const char *path, int lock, struct lt_error *error)
+{
+    char holder[16] = "";
+    ssize_t bytes = read(lock, holder, sizeof holder - 1);
+    long pid = bytes > 0 ? strtol(holder, NULL, 10) : 0;
+    return lt_fail(error, LT_ESTORE, "the store %s is in use by another latentd (process %ld); a store has one daemon",
+                   path, pid);
+}
+
+static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
+{
+    char file[PATH_BYTES];
+    snprintf(file, sizeof file, "%s/latentd.lock", path);
+    int lock = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (lock < 0)
+        return lt_fail(error, LT_ESTORE, "cannot open %s: %s", file, strerror(errno));
+    int code = LT_OK;
+    if (flock(lock, LOCK_EX | LOCK_NB) != 0)
+        code = fail_locked(path, lock, error);
+    else if (ftruncate(lock, 0) != 0 || dprintf(lock, "%ld\n", (long)getpid()) < 0)
+        code = lt_fail(error, LT_ESTORE, "cannot write %s: %s", file, strerror(errno));
+    if (code)
+        close(lock);
+    else
+        *ret_lock = lock;
+    return code;
+}
+
+/* --- LMDB --- */
+
+static int fail_open(const char *path, int code, struct lt_error *error)
+{
+    if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND)
+        return lt_fail(error, LT_ESTORE, "%s/data.mdb is not an LMDB file of this version or is damaged (%s)", path,
+                       mdb_strerror(code));
+    if (code == ENOMEM)
+        return lt_fail(error, LT_ENOMEM, "the store %s: its map does not fit into the address space", path);
+    return lt_fail(error, LT_ESTORE, "cannot open the store %s: %s", path, mdb_strerror(code));
+}
+
+/* Reading a mapped page behind the end of a truncated file would be a SIGBUS. */
+static int check_length(const char *path, MDB_env *env, size_t page_bytes, struct lt_error *error)
+{
+    MDB_envinfo info;
+    struct stat file;
+    int descriptor;
+    mdb_env_info(env, &info);
+    if (mdb_env_get_fd(env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot look at %s/data.mdb", path);
+    uint64_t needed = ((uint64_t)info.me_last_pgno + 1) * page_bytes;
+    if ((uint64_t)file.st_size < needed)
+        return lt_fail(error, LT_ESTORE,
+                       "%s/data.mdb is truncated: %lld bytes of at least %llu; restore it or remove the folder", path,
+                       (long long)file.st_size, (unsigned long long)needed);
+    return LT_OK;
+}
+
+static int make_env(const struct lt_store_options *options, struct lt_environment *environment, struct lt_error *error)
+{
+    const char *path = options->path;
+    unsigned flags = MDB_NOTLS | (options->durability == LT_DURABILITY_RELAXED ? MDB_NOSYNC : 0);
+    int code = mdb_env_create(&environment->env);
+    if (code)
+        return lt_fail(error, lt_environment_code(code), "cannot open the store %s: %s", path, mdb_strerror(code));
+    /* Copy-on-write needs room for the old pages beside the new ones. */
+    environment->map_bytes = 2 * options->budget_bytes + MAP_SLACK;
+    mdb_env_set_mapsize(environment->env, environment->map_bytes);
+    mdb_env_set_maxdbs(environment->env, DATABASES_MAX);
+    mdb_env_set_maxreaders(environment->env, LT_STORE_READERS_MAX);
+    code = mdb_env_open(environment->env, path, flags, 0600);
+    if (code)
+        return fail_open(path, code, error);
+    MDB_stat stat;
+    mdb_env_stat(environment->env, &stat);
+    environment->page_bytes = stat.ms_psize;
+    int dead;
+    mdb_reader_check(environment->env, &dead);
+    return check_length(path, environment->env, environment->page_bytes, error);
+}
+
+static int read_format(const char *path, struct lt_environment *environment, MDB_txn *transaction,
+                       struct lt_error *error)
+{
+    MDB_val name = {sizeof format_name - 1, (void *)format_name}, value;
+    MDB_stat main_stat;
+    MDB_dbi main_database;
+    int code = mdb_dbi_open(transaction, "meta", 0, &environment->meta);
+    if (code == MDB_SUCCESS && mdb_get(transaction, environment->meta, &name, &value) == MDB_SUCCESS &&
+        value.mv_size == sizeof(uint32_t)) {
+        uint32_t format;
+        memcpy(&format, value.mv_data, sizeof format);
+        if (format == LT_STORE_FORMAT)
+            return LT_OK;
+        return lt_fail(error, LT_EFORMAT,
+                       "the store %s has format %u; this latentd reads and writes format %d: use the latentd that made "
+                       "it, or another --store",
+                       path, format, LT_STORE_FORMAT);
+    }
+    if (code != MDB_SUCCESS && code != MDB_NOTFOUND)
+        return fail_open(path, code, error);
+    if (code == MDB_SUCCESS || mdb_dbi_open(transaction, NULL, 0, &main_database) != MDB_SUCCESS ||
+        mdb_stat(transaction, main_database, &main_stat) != MDB_SUCCESS || main_stat.ms_entries != 0)
+        return lt_fail(error, LT_ESTORE,
+                       "%s holds an LMDB environment that latentd did not make; choose another --store", path);
+    return LT_ENOTFOUND; /* new and empty */
+}
+
+static int open_databases(const char *path, struct lt_environment *environment, struct lt_error *error)
+{
+    MDB_txn *transaction;
+    int code = mdb_txn_begin(environment->env, NULL, 0, &transaction);
+    if (code)
+        return fail_open(path, code, error);
+    int format = read_format(path, environment, transaction, error);
+    if (format != LT_OK && format != LT_ENOTFOUND) {
+        mdb_txn_abort(transaction);
+        return format;
+    }
+    uint32_t version = LT_STORE_FORMAT;
+    MDB_val name = {sizeof format_name - 1, (void *)format_name}, value = {sizeof version, &version};
+    code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &environment->meta);
+    if (!code && format == LT_ENOTFOUND)
+        code = mdb_put(transaction, environment->meta, &name, &value, 0);
+    if (!code)
+        code = mdb_dbi_open(transaction, "latents", MDB_CREATE, &environment->latents);
+    if (!code)
+        code = mdb_dbi_open(transaction, "fifo", MDB_CREATE, &environment->fifo);
+    if (!code)
+        code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
+    if (code) {
+        mdb_txn_abort(transaction);
+        return fail_open(path, code, error);
+    }
+    code = mdb_txn_commit(transaction);
+    return code ? fail_open(path, code, error) : LT_OK;
+}
+
+int lt_environment_open(const struct lt_store_options *options, struct lt_environment *ret_environment,
+                        struct lt_error *error)
+{
+    struct lt_environment environment = {.lock = -1};
+    if (options->budget_bytes < LT_STORE_BYTES_MIN)
+        return lt_fail(error, LT_ESTORE, "a store needs a budget of at least %llu bytes", LT_STORE_BYTES_MIN);
+    if (strlen(options->path) > PATH_BYTES - 32)
+        return lt_fail(error, LT_ESTORE, "the store's path is longer than %d bytes", PATH_BYTES - 32);
+    if (mkdir(options->path, 0700) != 0 && errno != EEXIST)
+        return lt_fail(error, LT_ESTORE, "cannot make the store %s: %s", options->path, strerror(errno));
+    int code = take_lock(options->path, &environment.lock, error);
+    if (code == LT_OK)
+        code = make_env(options, &environment, error);
+    if (code == LT_OK)
+        code = open_databases(options->path, &environment, error);
+    if (code) {
+        lt_environment_close(&environment);
+        return code;
+    }
+    *ret_environment = environment;
+    return LT_OK;
+}
+
+void lt_environment_close(struct lt_environment *environment)
+{
+    if (environment->env)
+        mdb_env_close(environment->env);
+    if (environment->lock >= 0)
+        close(environment->lock);
+    *environment = (struct lt_environment){.lock = -1};
+}
+
+int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
+                        uint64_t *ret_entries)
+{
+    const MDB_dbi databases[] = {environment->meta, environment->latents, environment->fifo, environment->stats};
+    uint64_t pages = 0, entries = 0;
+    for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
+        MDB_stat stat;
+        int code = mdb_stat(transaction, databases[i], &stat);
+        if (code)
+            return lt_environment_code(code);
+        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+        if (databases[i] == environment->latents)
+            entries = stat.ms_entries;
+    }
+    *ret_bytes = pages * environment->page_bytes;
+    *ret_entries = entries;
+    return LT_OK;
+}

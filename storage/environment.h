@@ -1,0 +1,36 @@
+/* The LMDB environment of a store: opening it, refusing what is not ours, its named databases.
+ *
+ * The folder holds data.mdb and lock.mdb (LMDB's) and latentd.lock, which one daemon holds locked while it runs.
+ * Databases: meta     "format" -> u32 format version latents  span key -> record fifo     u64, big-endian: order of
+ * insertion -> span key stats    "lifetime" -> LT_LIFETIME_COUNTERS u64, little-endian Never opened with MDB_WRITEMAP:
+ * with it a full disk is a SIGBUS. */
+#ifndef LT_STORAGE_ENVIRONMENT_H
+#define LT_STORAGE_ENVIRONMENT_H
+
+#include <lmdb.h>
+
+#include "storage/store.h"
+
+#define LT_STORE_FORMAT 1
+
+struct lt_environment {
+    MDB_env *env;
+    MDB_dbi meta, latents, fifo, stats;
+    uint64_t map_bytes;
+    size_t page_bytes;
+    int lock; /* descriptor of latentd.lock */
+};
+
+/* Errors as lt_store_open. */
+int lt_environment_open(const struct lt_store_options *options, struct lt_environment *ret_environment,
+                        struct lt_error *error);
+void lt_environment_close(struct lt_environment *environment);
+
+/* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
+int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
+                        uint64_t *ret_entries);
+
+/* An error code of LMDB as one of ours: LT_ENOMEM, LT_EFULL, LT_ENOTFOUND or LT_EIO. */
+int lt_environment_code(int lmdb_code);
+
+#endif

@@ -1,0 +1,147 @@
+#include "storage/eviction.h"
+
+#include <string.h>
+
+#define BATCH 64 /* evictions between two looks at the pages in use */
+
+static uint64_t hash_of(const struct lt_span_key *key)
+{
+    uint64_t hash;
+    memcpy(&hash, key->bytes + 8, sizeof hash);
+    return hash ? hash : 1;
+}
+
+static void to_big_endian(uint64_t value, uint8_t bytes[8])
+{
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+}
+
+static uint64_t from_big_endian(const uint8_t *bytes)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 8; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+int lt_eviction_init(struct lt_eviction *eviction, const struct lt_environment *environment)
+{
+    memset(eviction, 0, sizeof *eviction);
+    MDB_txn *transaction;
+    MDB_cursor *cursor;
+    MDB_val order, key;
+    int code = mdb_txn_begin(environment->env, NULL, MDB_RDONLY, &transaction);
+    if (code)
+        return lt_environment_code(code);
+    code = mdb_cursor_open(transaction, environment->fifo, &cursor);
+    if (!code) {
+        code = mdb_cursor_get(cursor, &order, &key, MDB_LAST);
+        if (!code && order.mv_size == 8)
+            eviction->next_order = from_big_endian(order.mv_data) + 1;
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(transaction);
+    return code && code != MDB_NOTFOUND ? lt_environment_code(code) : LT_OK;
+}
+
+static uint64_t bit_of(uint64_t hash, size_t *ret_word)
+{
+    *ret_word = (hash >> 6) % LT_VISITED_WORDS;
+    return 1ull << (hash & 63);
+}
+
+void lt_eviction_visit(struct lt_eviction *eviction, const struct lt_span_key *key)
+{
+    size_t word;
+    uint64_t bit = bit_of(hash_of(key), &word);
+    if (!(atomic_load_explicit(&eviction->visited[word], memory_order_relaxed) & bit))
+        atomic_fetch_or_explicit(&eviction->visited[word], bit, memory_order_relaxed);
+}
+
+static bool take_visit(struct lt_eviction *eviction, const struct lt_span_key *key)
+{
+    size_t word;
+    uint64_t bit = bit_of(hash_of(key), &word);
+    return atomic_fetch_and_explicit(&eviction->visited[word], ~bit, memory_order_relaxed) & bit;
+}
+
+static atomic_uint_fast64_t *evicted_slot(struct lt_eviction *eviction, uint64_t hash)
+{
+    return &eviction->evicted[(hash >> 32) % LT_EVICTED_ENTRIES];
+}
+
+bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_key *key)
+{
+    uint64_t hash = hash_of(key);
+    return atomic_load_explicit(evicted_slot(eviction, hash), memory_order_relaxed) == hash;
+}
+
+int lt_eviction_append(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
+                       const struct lt_span_key *key)
+{
+    uint8_t order[8];
+    to_big_endian(eviction->next_order++, order);
+    MDB_val name = {sizeof order, order}, value = {sizeof key->bytes, (void *)key->bytes};
+    return lt_environment_code(mdb_put(transaction, environment->fifo, &name, &value, MDB_APPEND));
+}
+
+/* Evicts the latent under the cursor. Its place in the order goes in any case. */
+static int evict(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
+                 MDB_cursor *cursor, const struct lt_span_key *key)
+{
+    MDB_val name = {sizeof key->bytes, (void *)key->bytes};
+    int code = mdb_del(transaction, environment->latents, &name, NULL);
+    if (code == MDB_SUCCESS) {
+        uint64_t hash = hash_of(key);
+        atomic_store_explicit(evicted_slot(eviction, hash), hash, memory_order_relaxed);
+        atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
+    } else if (code != MDB_NOTFOUND) {
+        return lt_environment_code(code);
+    }
+    return lt_environment_code(mdb_cursor_del(cursor, 0));
+}
+
+/* Moves the hand until one latent is evicted. LT_ENOTFOUND when there is none. */
+static int advance_hand(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
+                        MDB_cursor *cursor)
+{
+    for (;;) {
+        uint8_t order[8];
+        to_big_endian(eviction->hand, order);
+        MDB_val name = {sizeof order, order}, value;
+        int code = mdb_cursor_get(cursor, &name, &value, MDB_SET_RANGE);
+        if (code == MDB_NOTFOUND) /* past the youngest: start again with the oldest */
+            code = mdb_cursor_get(cursor, &name, &value, MDB_FIRST);
+        if (code)
+            return lt_environment_code(code);
+        struct lt_span_key key;
+        memcpy(key.bytes, value.mv_data, value.mv_size < sizeof key.bytes ? value.mv_size : sizeof key.bytes);
+        eviction->hand = from_big_endian(name.mv_data) + 1;
+        if (!take_visit(eviction, &key))
+            return evict(eviction, environment, transaction, cursor, &key);
+    }
+}
+
+int lt_eviction_make_room(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
+                          uint64_t budget, uint64_t incoming)
+{
+    MDB_cursor *cursor = NULL;
+    uint64_t used, entries;
+    int code = lt_environment_used(environment, transaction, &used, &entries);
+    while (code == LT_OK && entries && used + incoming > budget) {
+        if (!cursor)
+            code = lt_environment_code(mdb_cursor_open(transaction, environment->fifo, &cursor));
+        for (int i = 0; i < BATCH && code == LT_OK; i++)
+            code = advance_hand(eviction, environment, transaction, cursor);
+        if (code == LT_OK || code == LT_ENOTFOUND) {
+            bool none_left = code == LT_ENOTFOUND;
+            code = lt_environment_used(environment, transaction, &used, &entries);
+            if (none_left)
+                break;
+        }
+    }
+    if (cursor)
+        mdb_cursor_close(cursor);
+    return code;
+}

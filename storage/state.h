@@ -1,0 +1,40 @@
+/* What store.c and writer.c share: the store's insides. */
+#ifndef LT_STORAGE_STATE_H
+#define LT_STORAGE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "storage/environment.h"
+#include "storage/eviction.h"
+#include "storage/pending.h"
+
+#define LT_GROUP_RECORDS_MAX 8192 /* keeps a transaction below LMDB's limit of 131,071 dirty pages */
+
+struct lt_store {
+    struct lt_store_options options; /* its path is not kept */
+    struct lt_environment environment;
+    struct lt_eviction *eviction;
+    pthread_t writer;
+
+    pthread_mutex_t mutex; /* guards what follows, up to the atomics */
+    pthread_cond_t work;   /* to the writer: something to do */
+    pthread_cond_t done;   /* from the writer: a group is finished */
+    struct lt_pending pending;
+    uint64_t groups_taken, groups_finished;
+    unsigned flushers; /* callers of lt_store_flush that wait: the group does not wait for more */
+    bool stopping;
+
+    atomic_uint_fast64_t lifetime[LT_LIFETIME_COUNTERS];
+    atomic_bool lifetime_changed;
+    atomic_uint_fast64_t entries, bytes; /* as of the last commit */
+    atomic_uint_fast64_t corrupt, commits, write_failures;
+};
+
+/* Reads the lifetime counters and the sizes. LT_EIO. */
+int lt_writer_read_state(struct lt_store *store);
+
+/* The writer thread's function; its argument is the store. */
+void *lt_writer_run(void *store);
+
+#endif
