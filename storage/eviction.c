@@ -66,15 +66,32 @@ static bool take_visit(struct lt_eviction *eviction, const struct lt_span_key *k
     return atomic_fetch_and_explicit(&eviction->visited[word], ~bit, memory_order_relaxed) & bit;
 }
 
-static atomic_uint_fast64_t *evicted_slot(struct lt_eviction *eviction, uint64_t hash)
+/* Where a key is remembered, and as what. */
+static _Atomic(uint32_t) *evicted_set(struct lt_eviction *eviction, const struct lt_span_key *key, uint32_t *ret_tag)
 {
-    return &eviction->evicted[(hash >> 32) % LT_EVICTED_ENTRIES];
+    uint64_t hash = hash_of(key);
+    *ret_tag = (uint32_t)hash | 1;
+    return eviction->evicted[(hash >> 32) % LT_EVICTED_SETS];
 }
 
 bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_key *key)
 {
-    uint64_t hash = hash_of(key);
-    return atomic_load_explicit(evicted_slot(eviction, hash), memory_order_relaxed) == hash;
+    uint32_t tag;
+    _Atomic(uint32_t) *set = evicted_set(eviction, key, &tag);
+    for (int way = 0; way < LT_EVICTED_WAYS; way++)
+        if (atomic_load_explicit(&set[way], memory_order_relaxed) == tag)
+            return true;
+    return false;
+}
+
+static void remember(struct lt_eviction *eviction, const struct lt_span_key *key)
+{
+    uint32_t tag;
+    _Atomic(uint32_t) *set = evicted_set(eviction, key, &tag);
+    for (int way = LT_EVICTED_WAYS - 1; way > 0; way--)
+        atomic_store_explicit(&set[way], atomic_load_explicit(&set[way - 1], memory_order_relaxed),
+                              memory_order_relaxed);
+    atomic_store_explicit(&set[0], tag, memory_order_relaxed);
 }
 
 int lt_eviction_append(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
@@ -93,8 +110,7 @@ static int evict(struct lt_eviction *eviction, const struct lt_environment *envi
     MDB_val name = {sizeof key->bytes, (void *)key->bytes};
     int code = mdb_del(transaction, environment->latents, &name, NULL);
     if (code == MDB_SUCCESS) {
-        uint64_t hash = hash_of(key);
-        atomic_store_explicit(evicted_slot(eviction, hash), hash, memory_order_relaxed);
+        remember(eviction, key);
         atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
     } else if (code != MDB_NOTFOUND) {
         return lt_environment_code(code);

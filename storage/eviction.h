@@ -15,14 +15,15 @@
 #include "storage/environment.h"
 
 #define LT_VISITED_WORDS (1u << 17) /* 64 bits each: 8 million latents, 1 MiB */
-#define LT_EVICTED_ENTRIES (1u << 16)
+#define LT_EVICTED_SETS (1u << 16)
+#define LT_EVICTED_WAYS 4 /* 262,144 keys by 32 bits each, 1 MiB */
 
 struct lt_eviction {
     atomic_uint_fast64_t visited[LT_VISITED_WORDS];
-    atomic_uint_fast64_t evicted[LT_EVICTED_ENTRIES];
-    atomic_uint_fast64_t count; /* evictions since open */
-    uint64_t hand;              /* order number at which the hand stands */
-    uint64_t next_order;        /* of the next latent */
+    _Atomic(uint32_t) evicted[LT_EVICTED_SETS][LT_EVICTED_WAYS]; /* the newest of a set first */
+    atomic_uint_fast64_t count;                                  /* evictions since open */
+    uint64_t hand;                                               /* order number at which the hand stands */
+    uint64_t next_order;                                         /* of the next latent */
 };
 
 /* Reads the last order number. LT_EIO. */

@@ -1,0 +1,118 @@
+"""A real daemon for each test, on a store and a socket of its own.
+
+LATENTD_BUILD names the build folder. Most tests use the tiny random model: its text is noise, and everything else about it is
+real. Tests of what people see use the shipped model."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wire import Connection  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(os.environ.get("LATENTD_BUILD", ROOT / "build"))
+TINY = ROOT / "tests" / "vectors" / "tiny.gguf"
+SHIPPED = ROOT / "model" / "islet-8-s.gguf"
+PATIENCE = 60  # seconds; only a daemon that hangs needs them
+
+
+def clean_environment(**more):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LATENTD_")}
+    return {**kept, **more}
+
+
+class Daemon:
+    def __init__(self, folder, model=TINY, arguments=(), environment=None):
+        self.store, self.socket = folder / "store", str(folder / "socket")
+        self.model, self.arguments = model, list(arguments)
+        self.environment = clean_environment(**(environment or {}))
+        self.log = folder / "log"
+        self.process, self.ready = None, None
+
+    def command(self):
+        return [BUILD / "daemon" / "latentd", "--store", self.store, "--socket", self.socket, "--model", self.model,
+                *self.arguments]
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=log, text=True,
+                                            env=self.environment)
+        self.ready = self.process.stdout.readline()
+        assert self.ready.startswith("latentd ready"), self.log.read_text()
+        return self
+
+    def connect(self):
+        return Connection(self.socket)
+
+    def stop(self, with_signal=signal.SIGTERM):
+        self.process.send_signal(with_signal)
+        return self.wait()
+
+    def wait(self):
+        status = self.process.wait(PATIENCE)
+        self.process.stdout.close()
+        return status
+
+    def restart(self, with_signal=signal.SIGTERM):
+        self.stop(with_signal)
+        return self.start()
+
+    def stats(self):
+        with self.connect() as connection:
+            return connection.call("stats")
+
+
+def run_daemon(arguments, environment=None):
+    """Runs a daemon that is expected to end by itself."""
+    return subprocess.run([BUILD / "daemon" / "latentd", *map(str, arguments)], capture_output=True, text=True,
+                          timeout=PATIENCE, env=clean_environment(**(environment or {})))
+
+
+def run_ctl(*arguments, socket=None, input=None):
+    where = ["-s", socket] if socket else []
+    return subprocess.run([BUILD / "clients" / "ctl" / "latentctl", *where, *map(str, arguments)], capture_output=True,
+                          text=True, timeout=PATIENCE, input=input, env=clean_environment())
+
+
+def wait_until(condition):
+    """True as soon as condition() is; False when patience ends."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.fixture
+def make_daemon(tmp_path):
+    """Makes daemons, and stops them: a daemon that does not end with status 0 fails the test."""
+    made = []
+
+    def make(**options):
+        folder = tmp_path / f"daemon-{len(made)}"
+        folder.mkdir()
+        made.append(Daemon(folder, **options))
+        return made[-1].start()
+
+    yield make
+    for daemon in made:
+        if daemon.process.poll() is None:
+            assert daemon.stop() == 0, daemon.log.read_text()
+
+
+@pytest.fixture
+def daemon(make_daemon):
+    return make_daemon()
+
+
+@pytest.fixture
+def connection(daemon):
+    with daemon.connect() as connection:
+        yield connection

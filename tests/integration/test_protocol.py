@@ -1,0 +1,172 @@
+"""The protocol, method by method, as proto/PROTOCOL.md has it."""
+
+import socket
+import struct
+
+import msgpack
+import pytest
+from conftest import TINY, wait_until
+from wire import Connection, DaemonError
+
+TEXT = "The King had golden hair. He said: no one else!"
+
+
+def test_hello(connection):
+    assert connection.call("hello", {"version": 1, "client": "tests"}) == {
+        "server": "latentd", "version": "0.1.0", "protocol": 1}
+    with pytest.raises(DaemonError, match="version"):
+        connection.call("hello", {"version": 2})
+
+
+@pytest.mark.parametrize("params", [[], [{}], {}])
+def test_params_may_be_empty_an_array_or_a_map(connection, params):
+    connection.send_bytes(msgpack.packb([0, 9, "ping", params]))
+    assert connection.receive() == [1, 9, None, {"pong": True}]
+
+
+def test_generate_streams_what_it_returns(connection):
+    tokens = []
+    id = connection.send("generate", {"prompt": TEXT, "max_tokens": 30, "temperature": 1})
+    reply = connection.wait(id, tokens)
+    assert len(tokens) > 1 and "".join(tokens) == reply["text"]
+    assert reply["finish_reason"] in ("stop", "length")
+    assert set(reply["usage"]) == {"prompt_tokens", "prompt_spans", "span_hits", "span_misses", "completion_tokens",
+                                   "completion_spans"}
+    assert set(reply["timings"]) == {"ttft_ms", "tokenize_ms", "lookup_ms", "encode_ms", "refine_ms", "mix_ms", "decode_ms",
+                                     "total_ms"}
+    assert set(reply["ops"]) == {"encode", "refine", "mix", "decode"}
+    assert all(count > 0 for count in reply["ops"].values())
+    assert sum(span["tokens"] for span in reply["spans"]) == reply["usage"]["prompt_tokens"]
+    assert len(reply["spans"]) == reply["usage"]["prompt_spans"]
+    assert reply["spans"][0]["text"] == "<|user|>" and reply["spans"][-1]["text"] == "<|answer|>"
+    assert "".join(span["text"] for span in reply["spans"][1:-1]) == TEXT
+
+
+def test_generate_without_streaming_sends_no_tokens(connection):
+    tokens = []
+    reply = connection.wait(connection.send("generate", {"prompt": TEXT, "max_tokens": 9, "stream": False}), tokens)
+    assert tokens == [] and reply["text"]
+
+
+def test_text_format_continues_a_document(connection):
+    reply = connection.call("generate", {"prompt": TEXT, "format": "text", "max_tokens": 3})
+    assert [span["text"] for span in reply["spans"]][0] == "<|doc|>"
+    assert all(span["text"] != "<|answer|>" for span in reply["spans"])
+
+
+def test_stop_text_ends_the_answer_in_front_of_it(connection):
+    whole = connection.generate(TEXT, max_tokens=40)["text"]
+    stop = whole[10:13]
+    tokens = []
+    reply = connection.wait(connection.send("generate", {"prompt": TEXT, "max_tokens": 40, "temperature": 0, "stop": [stop]}),
+                            tokens)
+    assert reply["text"] == whole[:whole.index(stop)]
+    assert reply["finish_reason"] == "stop"
+    assert "".join(tokens) == reply["text"]
+
+
+def test_length_and_context_end_an_answer(connection):
+    reply = connection.generate(TEXT, max_tokens=7)
+    assert reply["finish_reason"] == "length" and reply["usage"]["completion_tokens"] == 7
+    context = connection.call("models")["models"][0]["context_tokens"]
+    reply = connection.generate(TEXT, max_tokens=60000)
+    if reply["finish_reason"] == "length":
+        assert reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"] == context
+
+
+def test_encode_and_latent_get(connection):
+    encoded = connection.call("encode", {"text": TEXT})
+    assert "".join(span["text"] for span in encoded["spans"]) == TEXT
+    keys = [span["key"] for span in encoded["spans"]]
+    by_text = connection.call("latent.get", {"keys": keys + ["00" * 32]})
+    by_bytes = connection.call("latent.get", {"keys": [bytes.fromhex(key) for key in keys]})
+    assert by_text["latents"][:-1] == by_bytes["latents"] and by_text["latents"][-1] is None
+    assert by_text["type"] == "f16" and by_text["dimension"] == encoded["dimension"]
+    for latent in by_bytes["latents"]:
+        numbers = struct.unpack(f"<{encoded['dimension']}e", latent)
+        assert sum(x * x for x in numbers) / len(numbers) == pytest.approx(1, abs=0.01), "latents are RMS-normalised"
+
+
+def test_stats_add_up(daemon):
+    with daemon.connect() as connection:
+        connection.call("encode", {"text": TEXT})
+        connection.call("encode", {"text": TEXT})
+        stats = connection.call("stats")
+    for counters in (stats, stats["lifetime"]):
+        assert counters["span_lookups"] == counters["span_hits"] + counters["span_misses"] > 0
+        assert counters["hit_rate"] == pytest.approx(counters["span_hits"] / counters["span_lookups"])
+    for name in ("store_entries", "store_bytes", "evictions", "singleflight_joined", "requests", "uptime_s"):
+        assert stats[name] >= 0
+    assert stats["spans_encoded"] == stats["store_entries"]
+    assert stats["hits_memory"] + stats["hits_disk"] + stats["singleflight_joined"] == stats["span_hits"]
+
+
+def test_info_and_models(daemon):
+    with daemon.connect() as connection:
+        info, models = connection.call("info"), connection.call("models")["models"]
+    assert info["pid"] == daemon.process.pid and info["socket"] == daemon.socket and info["protocol"] == 1
+    assert info["store"]["path"] == str(daemon.store)
+    assert [model["name"] for model in models] == ["tiny"] and models[0]["default"]
+    assert models[0]["file_bytes"] == TINY.stat().st_size and len(models[0]["encoder_fingerprint"]) == 64
+
+
+def test_cancel(connection):
+    id = connection.send("generate", {"prompt": TEXT, "max_tokens": 60000, "temperature": 2})
+    assert connection.receive()[1] == "token"
+    cancel = connection.send("cancel", {"id": id})
+    assert connection.wait(cancel)["cancelled"] in (True, False)
+    assert connection.call("cancel", {"id": 12345}) == {"cancelled": False}
+
+
+def test_cancelled_request_answers_cancelled(daemon):
+    """Two hundred requests wait behind each other, so the last is there to be cancelled."""
+    with daemon.connect() as connection:
+        ids = [connection.send("generate", {"prompt": f"{TEXT} {n}", "max_tokens": 200, "stream": False, "temperature": 1})
+               for n in range(200)]
+        cancel = connection.send("cancel", {"id": ids[-1]})
+        errors = {}
+        while len(errors) < 1:
+            message = connection.receive()
+            if message[1] == cancel:
+                assert message[3] == {"cancelled": True}
+            elif message[2] is not None:
+                errors[message[1]] = message[2]["name"]
+        assert errors == {ids[-1]: "cancelled"}
+
+
+def test_client_that_vanishes_is_forgotten(daemon):
+    with daemon.connect() as connection:
+        for _ in range(20):
+            connection.send("generate", {"prompt": TEXT, "max_tokens": 200, "temperature": 2})
+        connection.receive()
+    with daemon.connect() as connection:
+        assert wait_until(lambda: connection.call("stats")["running"] == 0)
+        assert wait_until(lambda: connection.call("stats")["connections"] == 1)
+
+
+def test_bytes_may_come_one_at_a_time(connection):
+    for byte in msgpack.packb([0, 3, "encode", [{"text": TEXT}]]):
+        connection.send_bytes(bytes([byte]))
+    assert connection.wait(3)["usage"]["prompt_spans"] == 2 + 1
+
+
+def test_tcp(make_daemon):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    daemon = make_daemon(arguments=["--listen", f"127.0.0.1:{port}"])
+    assert f"tcp://127.0.0.1:{port}" in daemon.ready
+    with Connection(("127.0.0.1", port)) as remote, daemon.connect() as local:
+        remote.call("encode", {"text": TEXT})
+        assert local.call("encode", {"text": TEXT})["usage"]["span_misses"] == 0
+
+
+def test_slow_reader_pauses_and_others_go_on(daemon):
+    """A client that asks for much and reads nothing; its replies are bounded, and another client is served meanwhile."""
+    with daemon.connect() as slow, daemon.connect() as other:
+        for number in range(200):
+            slow.send("encode", {"text": f"{number} is a number. " * 400})
+        for _ in range(20):
+            assert other.call("ping") == {"pong": True}
+        for number in range(200):
+            assert slow.wait(number + 1)["usage"]["prompt_spans"] > 100

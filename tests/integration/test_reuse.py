@@ -1,0 +1,141 @@
+"""What latentd exists for: encode once, reuse from anywhere, for ever."""
+
+import signal
+import time
+
+from conftest import SHIPPED, run_ctl
+
+import json
+
+PROMPT = "Explain why leaves change color in autumn, focusing on chlorophyll breakdown and environmental triggers."
+DOCUMENT = ("The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell "
+            "ill: she sent for the King. He promised her this, and she closed her eyes.")
+
+
+def generate_by_command(daemon, prompt, *options):
+    """From a client process of its own."""
+    run = run_ctl("generate", "--json", "--temperature", "0", "--max-tokens", "24", *options, prompt, socket=daemon.socket)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def assert_cold(reply):
+    assert reply["usage"]["span_misses"] > 0
+    assert reply["ops"]["encode"] > 0
+
+
+def assert_warm(reply, cold):
+    assert reply["usage"]["span_hits"] == reply["usage"]["prompt_spans"] == cold["usage"]["prompt_spans"]
+    assert reply["usage"]["span_misses"] == 0
+    assert reply["ops"]["encode"] == 0
+    assert all("tier" in span and "miss" not in span for span in reply["spans"])
+    assert reply["text"] == cold["text"]
+
+
+def test_second_time_from_another_process(make_daemon):
+    daemon = make_daemon(model=SHIPPED)
+    cold = generate_by_command(daemon, PROMPT)
+    assert_cold(cold)
+    assert_warm(generate_by_command(daemon, PROMPT), cold)
+
+
+def test_after_restart(make_daemon):
+    daemon = make_daemon(model=SHIPPED)
+    cold = generate_by_command(daemon, PROMPT)
+    daemon.restart()
+    warm = generate_by_command(daemon, PROMPT)
+    assert_warm(warm, cold)
+    assert {span["tier"] for span in warm["spans"]} == {"disk"}
+
+
+def test_after_kill_one_second_after_the_reply(make_daemon):
+    daemon = make_daemon(model=SHIPPED)
+    cold = generate_by_command(daemon, PROMPT)
+    time.sleep(1)
+    daemon.restart(signal.SIGKILL)
+    assert_warm(generate_by_command(daemon, PROMPT), cold)
+
+
+def test_warm_equals_cold_for_many_prompts(daemon):
+    prompts = [f"{PROMPT} Number {number}: what falls, and why?" for number in range(20)]
+    with daemon.connect() as connection:
+        cold = [connection.generate(prompt)["text"] for prompt in prompts]
+        assert [connection.generate(prompt)["text"] for prompt in prompts] == cold
+
+
+def test_answer_is_the_same_with_a_seed_and_differs_with_another(connection):
+    def text(seed):
+        return connection.generate(PROMPT, temperature=1, seed=seed)["text"]
+
+    assert text(5) == text(5)
+    assert text(5) != text(6)
+
+
+def test_document_hits_at_another_place(connection):
+    first = connection.call("generate", {"segments": [{"role": "document", "text": DOCUMENT},
+                                                      {"role": "user", "text": "Who fell ill?"}], "max_tokens": 1})
+    assert first["usage"]["span_hits"] == 0
+    keys = [span["key"] for span in first["spans"]]
+    second = connection.call("generate", {"segments": [{"role": "document", "text": "Another text comes first, now."},
+                                                       {"role": "user", "text": "What came first?"},
+                                                       {"role": "document", "text": DOCUMENT}], "max_tokens": 1})
+    hits = {span["key"] for span in second["spans"] if "tier" in span}
+    content = [span["key"] for span in first["spans"] if not span["text"].startswith("<|")]
+    assert set(content) - {keys[-1]} & hits
+    spans_of_document = connection.call("encode", {"text": DOCUMENT})["spans"]
+    assert all("tier" in span for span in spans_of_document)
+    assert {span["key"] for span in spans_of_document} <= hits
+
+
+def test_document_pasted_as_a_paragraph_hits(connection):
+    alone = connection.call("encode", {"text": DOCUMENT})
+    assert alone["usage"]["span_misses"] == alone["usage"]["prompt_spans"]
+    pasted = connection.call("encode", {"text": f"Please read this.\n\n{DOCUMENT}\n\nWhat happened then?"})
+    hits = {span["key"] for span in pasted["spans"] if "tier" in span}
+    assert {span["key"] for span in alone["spans"]} <= hits
+
+
+def test_a_repeated_span_is_encoded_once(connection):
+    reply = connection.call("encode", {"text": "The same words again. " * 6})
+    outcomes = [span.get("tier") or span.get("miss") for span in reply["spans"]]
+    distinct = {span["key"] for span in reply["spans"]}
+    assert outcomes.count("new") == len(distinct) < len(outcomes)
+    assert outcomes.count("joined") == len(outcomes) - len(distinct)
+
+
+def test_one_word_edit_keeps_most_spans(connection):
+    text = " ".join(f"In the year {year}, the King built a bridge, and the people were glad." for year in range(30))
+    before = connection.call("encode", {"text": text})
+    after = connection.call("encode", {"text": text.replace("year 15, the King", "year 15, the Queen")})
+    assert before["usage"]["prompt_spans"] > 60
+    assert 1 <= after["usage"]["span_misses"] <= 8
+
+
+def test_two_models_with_one_encoder_share(make_daemon, tmp_path):
+    """The fingerprint covers what makes latents, not the name or the other parts of a model."""
+    twin = tmp_path / "twin.gguf"
+    data = bytearray(SHIPPED.read_bytes())
+    name = data.index(b"islet-8-s")
+    data[name:name + 9] = b"islet-8-t"
+    twin.write_bytes(data)
+    daemon = make_daemon(model=SHIPPED, arguments=["--model", twin])
+    with daemon.connect() as connection:
+        cold = connection.generate(PROMPT)
+        warm = connection.generate(PROMPT, model="islet-8-t")
+        assert warm["model"] == "islet-8-t"
+        assert_warm(warm, cold)
+
+
+def test_small_budget_evicts_and_says_so(make_daemon):
+    daemon = make_daemon(model=SHIPPED, arguments=["--budget", "16M"])
+    with daemon.connect() as connection:
+        first = connection.call("encode", {"text": "A first sentence, which will have to go."})
+        for batch in range(40):
+            text = " ".join(f"{batch * 1000 + number} is a number." for number in range(1000))
+            connection.call("encode", {"text": text})
+        again = connection.call("encode", {"text": "A first sentence, which will have to go."})
+        stats = connection.call("stats")
+    assert first["usage"]["span_hits"] == 0
+    assert {span["miss"] for span in again["spans"] if "miss" in span} == {"evicted"}
+    assert stats["store_bytes"] <= stats["store_budget_bytes"] == 16 << 20
+    assert stats["store_write_failures"] == 0
