@@ -187,7 +187,8 @@ int lt_store_flush(struct lt_store *store)
 {
     uint64_t failures = atomic_load(&store->write_failures);
     pthread_mutex_lock(&store->mutex);
-    /* What waits now is written by the next so many groups at the latest; the one under way may hold the oldest of it. */
+    /* What waits now is written by the next so many groups at the latest; the one under way may hold the oldest of it.
+     */
     uint64_t target = store->groups_taken + (store->pending.count + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
     store->flushers++;
     pthread_cond_signal(&store->work);

@@ -19,6 +19,10 @@ static bool terminate_texts(msgpack_object *object)
     size_t offset;
     switch (object->type) {
     case MSGPACK_OBJECT_STR:
+        if (object->via.str.size == 0) { /* msgpack-c gives an empty text no address of its own */
+            object->via.str.ptr = "";
+            break;
+        }
         valid = lt_utf8_check(object->via.str.ptr, object->via.str.size, &offset) == LT_OK;
         ((char *)object->via.str.ptr)[object->via.str.size] = '\0';
         break;
