@@ -22,6 +22,7 @@ struct lt_store {
     pthread_cond_t done;   /* from the writer: a group is finished */
     struct lt_pending pending;
     uint64_t groups_taken, groups_finished;
+    size_t writing;    /* entries of `pending` that are in the group under way */
     unsigned flushers; /* callers of lt_store_flush that wait: the group does not wait for more */
     bool stopping;
 

@@ -187,9 +187,9 @@ int lt_store_flush(struct lt_store *store)
 {
     uint64_t failures = atomic_load(&store->write_failures);
     pthread_mutex_lock(&store->mutex);
-    /* What waits now is written by the next so many groups at the latest; the one under way may hold the oldest of it.
-     */
-    uint64_t target = store->groups_taken + (store->pending.count + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
+    /* What waits now is written by the next so many groups, since none leaves room unused. */
+    size_t waiting = store->pending.count - store->writing;
+    uint64_t target = store->groups_taken + (waiting + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
     store->flushers++;
     pthread_cond_signal(&store->work);
     while (store->groups_finished < target)

@@ -175,6 +175,7 @@ void *lt_writer_run(void *context)
         const struct lt_pending_entry *first = store->pending.first;
         size_t count = store->pending.count < LT_GROUP_RECORDS_MAX ? store->pending.count : LT_GROUP_RECORDS_MAX;
         store->groups_taken++;
+        store->writing = count;
         bool counted = atomic_exchange(&store->lifetime_changed, false);
         pthread_mutex_unlock(&store->mutex);
 
@@ -187,6 +188,7 @@ void *lt_writer_run(void *context)
 
         pthread_mutex_lock(&store->mutex);
         lt_pending_pop(&store->pending, count);
+        store->writing = 0;
         store->groups_finished = store->groups_taken;
         pthread_cond_broadcast(&store->done);
         if (code && store->stopping && !store->pending.first)
