@@ -67,8 +67,9 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     write_count(writer, "running", server->job_count);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
-    write_counters(writer, counters, lt_counters_lifetime,
-                   (double)lt_counters_lifetime(counters, LT_COUNTER_UPTIME_SECONDS));
+    write_counters(
+        writer, counters, lt_counters_lifetime,
+        (double)(lt_counters_lifetime(counters, LT_COUNTER_UPTIME_SECONDS) + lt_server_seconds_uncounted(server)));
 }
 
 static void write_limits(struct lt_writer *writer)

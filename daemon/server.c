@@ -12,7 +12,6 @@
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
-#define READER_CHECK_SECONDS 60
 
 static void wake_from_engine(void *context)
 {
@@ -112,17 +111,23 @@ static void on_hangup(uv_signal_t *handle, int number)
     lt_log(LT_LOG_INFO, "SIGHUP: the log level is read again; other settings need a restart");
 }
 
+/* Uptime is counted here, since each change of a counter is a commit to disk and an idle daemon should have few. */
+static void on_minute(struct lt_server *server)
+{
+    lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, 60);
+    lt_store_check_readers(server->store);
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct lt_server *server = timer->data;
     struct lt_store_stats store;
     double now = lt_clock_seconds();
-    lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, 1);
+    if (++server->seconds % 60 == 0)
+        on_minute(server);
     lt_store_stats(server->store, &store);
     lt_count(&server->counters, LT_COUNTER_EVICTIONS,
              store.evictions - lt_counters_value(&server->counters, LT_COUNTER_EVICTIONS));
-    if (++server->seconds % READER_CHECK_SECONDS == 0)
-        lt_store_check_readers(server->store);
     for (struct lt_session *session = server->sessions, *next; session; session = next) {
         next = session->next;
         lt_session_tick(session, now);
@@ -217,5 +222,6 @@ void lt_server_run(struct lt_server *server)
 {
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
+    lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
     uv_loop_close(&server->loop);
 }

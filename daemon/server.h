@@ -39,6 +39,12 @@ struct lt_server {
     uint64_t seconds;     /* timer ticks */
 };
 
+/* Of the time since the start, what the lifetime counter does not have yet: it is told once a minute. */
+static inline uint64_t lt_server_seconds_uncounted(const struct lt_server *server)
+{
+    return server->seconds % 60;
+}
+
 /* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
  * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */
 int lt_server_start(struct lt_server *server, struct lt_error *error);

@@ -1,5 +1,6 @@
 #include "storage/environment.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -126,6 +127,7 @@ static int read_format(const char *path, struct lt_environment *environment, MDB
         value.mv_size == sizeof(uint32_t)) {
         uint32_t format;
         memcpy(&format, value.mv_data, sizeof format);
+        format = le32toh(format);
         if (format == LT_STORE_FORMAT)
             return LT_OK;
         return lt_fail(error, LT_EFORMAT,
@@ -153,7 +155,7 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         mdb_txn_abort(transaction);
         return format;
     }
-    uint32_t version = LT_STORE_FORMAT;
+    uint32_t version = htole32(LT_STORE_FORMAT);
     MDB_val name = {sizeof format_name - 1, (void *)format_name}, value = {sizeof version, &version};
     code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &environment->meta);
     if (!code && format == LT_ENOTFOUND)

@@ -1,9 +1,14 @@
 /* The LMDB environment of a store: opening it, refusing what is not ours, its named databases.
  *
  * The folder holds data.mdb and lock.mdb (LMDB's) and latentd.lock, which one daemon holds locked while it runs.
- * Databases: meta     "format" -> u32 format version latents  span key -> record fifo     u64, big-endian: order of
- * insertion -> span key stats    "lifetime" -> LT_LIFETIME_COUNTERS u64, little-endian Never opened with MDB_WRITEMAP:
- * with it a full disk is a SIGBUS. */
+ *
+ *   database   key                          value
+ *   meta       "format"                     u32 format version
+ *   latents    span key                     record (storage/record.h)
+ *   fifo       u64, big-endian: order       span key
+ *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
+ *
+ * Numbers are little-endian except where said. Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
 #define LT_STORAGE_ENVIRONMENT_H
 

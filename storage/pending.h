@@ -1,6 +1,6 @@
 /* Latents that were put and are not committed yet: a queue in the order of putting and a hash table over it, so that a
  * get finds them before the disk has them. Holds at most LT_WRITER_QUEUE_MAX. Has no lock of its own: the writer's
- * mutex guards it (storage/writer.h). */
+ * mutex guards it (storage/state.h). */
 #ifndef LT_STORAGE_PENDING_H
 #define LT_STORAGE_PENDING_H
 
@@ -13,7 +13,6 @@
 struct lt_pending_entry {
     struct lt_pending_entry *next_queued;
     struct lt_pending_entry *next_in_bucket;
-    uint64_t queued_at; /* monotonic, nanoseconds */
     struct lt_span_key key;
     size_t bytes;
     uint8_t record[]; /* [bytes] as storage/record.h has it */

@@ -2,7 +2,7 @@
  *
  * Reading happens on the caller's thread; writing on one writer thread of the store's own, in groups. A latent that was
  * put is found by the next get, whether or not it is on disk yet. A record that fails its check is never returned: it
- * counts as corrupt, is deleted by the writer, and the caller encodes the span again.
+ * counts as corrupt, the caller encodes the span again, and the put of that latent replaces it.
  *
  * All functions may be called from any thread except where said. */
 #ifndef LT_STORAGE_STORE_H

@@ -5,6 +5,7 @@
  *
  * A group that cannot be written (a full disk, say) is dropped and counted: its latents will be encoded again. The next
  * group tries anew. */
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -34,7 +35,7 @@ int lt_writer_read_state(struct lt_store *store)
         for (size_t i = 0; i < LT_LIFETIME_COUNTERS && 8 * (i + 1) <= value.mv_size; i++) {
             uint64_t counter;
             memcpy(&counter, (const uint8_t *)value.mv_data + 8 * i, sizeof counter);
-            atomic_store(&store->lifetime[i], counter);
+            atomic_store(&store->lifetime[i], le64toh(counter));
         }
     code = lt_environment_used(&store->environment, transaction, &bytes, &entries);
     if (code == LT_OK) {
@@ -49,7 +50,7 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 {
     uint64_t counters[LT_LIFETIME_COUNTERS];
     for (size_t i = 0; i < LT_LIFETIME_COUNTERS; i++)
-        counters[i] = atomic_load(&store->lifetime[i]);
+        counters[i] = htole64(atomic_load(&store->lifetime[i]));
     MDB_val name = {sizeof lifetime_name - 1, (void *)lifetime_name}, value = {sizeof counters, counters};
     return lt_environment_code(mdb_put(transaction, store->environment.stats, &name, &value, 0));
 }
