@@ -130,9 +130,11 @@ def test_small_budget_evicts_and_says_so(make_daemon):
     daemon = make_daemon(model=SHIPPED, arguments=["--budget", "16M"])
     with daemon.connect() as connection:
         first = connection.call("encode", {"text": "A first sentence, which will have to go."})
-        for batch in range(40):
-            text = " ".join(f"{batch * 1000 + number} is a number." for number in range(1000))
+        for batch in range(80):
+            text = " ".join(f"{batch * 500 + number} is a number." for number in range(500))
             connection.call("encode", {"text": text})
+            if connection.call("stats")["evictions"]:
+                break
         again = connection.call("encode", {"text": "A first sentence, which will have to go."})
         stats = connection.call("stats")
     assert first["usage"]["span_hits"] == 0
