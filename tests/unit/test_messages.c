@@ -13,6 +13,7 @@
 #include "proto/alloc.h"
 #include "proto/messages.h"
 #include "proto/writer.h"
+#include "written.h"
 
 /* A vector of PROTOCOL.md as bytes; freed by the caller. */
 static uint8_t *read_vector(const char *name, size_t *ret_bytes)
@@ -141,24 +142,6 @@ static void reads_segments_and_stops(void **state)
 }
 
 /* ---- Requests made here ---- */
-
-static struct lt_buffer buffer;
-static struct lt_writer writer;
-
-static int begin(void **state)
-{
-    (void)state;
-    lt_buffer_init(&buffer, 2 * LT_FRAME_BYTES_MAX);
-    lt_writer_init(&writer, &buffer);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    lt_buffer_finish(&buffer);
-    return 0;
-}
 
 static void expect_vector(const char *name)
 {

@@ -11,24 +11,7 @@
 
 #include "proto/messages.h"
 #include "proto/writer.h"
-
-static struct lt_buffer buffer;
-static struct lt_writer writer;
-
-static int begin(void **state)
-{
-    (void)state;
-    lt_buffer_init(&buffer, 2 * LT_FRAME_BYTES_MAX);
-    lt_writer_init(&writer, &buffer);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    lt_buffer_finish(&buffer);
-    return 0;
-}
+#include "written.h"
 
 /* Decodes what was written and begins anew; the error if there was one. */
 static int decode(struct lt_error *error)
