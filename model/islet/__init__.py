@@ -6,8 +6,12 @@ spans.py    tokens -> spans, the rule that the C code implements too
 rows.py     token arrays -> training rows
 layers.py   attention, feed-forward, norms, rotary positions
 model.py    encoder, refiner, mixer, decoder
+tokenwise.py  the token-level rival
+models.py   which of the two a configuration describes
 optimiser.py  Muon and AdamW
 training.py the loop: schedule, checkpoints, progress, loss curve
+ablations.py  short trainings of variants, and their table
 gguf.py     writes the model file
-export.py   checkpoint -> model file and test vectors
+export.py   checkpoint -> model file
+vectors.py  what PyTorch computes, for the C tests
 """

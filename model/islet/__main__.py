@@ -1,4 +1,4 @@
-"""Command line behind model/train, model/export and model/vectors."""
+"""Command line behind model/train, model/ablate, model/export and model/vectors."""
 
 import argparse
 import dataclasses
@@ -14,6 +14,11 @@ def train(arguments):
     if arguments.tokens:
         config = dataclasses.replace(config, train=dataclasses.replace(config.train, tokens=arguments.tokens))
     Run(config, arguments.data, MODEL_FOLDER / "run" / config.model.name).train()
+
+
+def ablate(arguments):
+    from .ablations import train_variants
+    train_variants(arguments.name, arguments.data)
 
 
 def export(arguments):
@@ -35,6 +40,10 @@ def main():
     command.add_argument("--data", required=True, help="folder of the corpora")
     command.add_argument("--tokens", type=int, help="train for so many tokens instead of the configuration's")
     command.set_defaults(run=train)
+    command = commands.add_parser("ablate", help="train variants for a short while and compare them")
+    command.add_argument("name", help="a plan in model/configs, such as ablations")
+    command.add_argument("--data", required=True, help="folder of the corpora")
+    command.set_defaults(run=ablate)
     command = commands.add_parser("export", help="write the model file from the last checkpoint")
     command.add_argument("name", help="a configuration in model/configs")
     command.add_argument("output", help="model file to write")

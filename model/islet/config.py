@@ -4,11 +4,12 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+CONDITIONINGS = ("sum", "prefix:2", "prefix:4", "none")
 MODEL_FOLDER = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class IsletConfig:
     name: str
     width: int
     heads: int
@@ -18,6 +19,32 @@ class ModelConfig:
     mixer_layers: int
     decoder_layers: int
     window: int
+    memory: bool
+    conditioning: str
+    skip: bool
+    context: int
+
+    @property
+    def head_width(self):
+        return self.width // self.heads
+
+    @property
+    def prefix(self):
+        """Vectors of the last closed span that stand in front of the decoder's window."""
+        return int(self.conditioning.split(":")[1]) if self.conditioning.startswith("prefix:") else 0
+
+    @property
+    def uses_latents(self):
+        return self.memory or self.skip or self.conditioning != "none"
+
+
+@dataclass(frozen=True)
+class TokenwiseConfig:
+    name: str
+    width: int
+    heads: int
+    feed_forward: int
+    layers: int
     context: int
 
     @property
@@ -27,6 +54,7 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class SpanConfig:
+    rule: str
     minimum: int
     maximum: int
 
@@ -43,12 +71,13 @@ class TrainConfig:
     quantised: float
     window_dropout: float
     split_segments: float
+    reconstruction: float
 
 
 @dataclass(frozen=True)
 class Config:
     vocabulary: int
-    model: ModelConfig
+    model: IsletConfig | TokenwiseConfig
     span: SpanConfig
     train: TrainConfig
     mixture: dict
@@ -64,15 +93,37 @@ def _section(kind, table, name):
     return kind(**table)
 
 
-def load_config(name):
-    """Reads model/configs/NAME.toml, or a path that ends in .toml."""
-    path = Path(name) if name.endswith(".toml") else MODEL_FOLDER / "configs" / f"{name}.toml"
-    with open(path, "rb") as file:
+def config_path(name):
+    """model/configs/NAME.toml, or NAME itself if it is a path that ends in .toml."""
+    return Path(name) if name.endswith(".toml") else MODEL_FOLDER / "configs" / f"{name}.toml"
+
+
+def load_config(name, changes=None):
+    """Reads a configuration. changes: {"section.key": value}, over what the file says."""
+    with open(config_path(name), "rb") as file:
         table = tomllib.load(file)
-    return Config(
+    for where, value in (changes or {}).items():
+        section, key = where.split(".")
+        if key not in table[section]:
+            raise ValueError(f"{where} is not a value of {name}")
+        table[section][key] = value
+    model = dict(table["model"])
+    architecture = model.pop("architecture")
+    if architecture not in ("islet", "tokenwise"):
+        raise ValueError(f"[model] architecture is '{architecture}'; islet and tokenwise are known")
+    config = Config(
         vocabulary=table["tokenizer"]["vocabulary"],
-        model=_section(ModelConfig, table["model"], "model"),
+        model=_section(IsletConfig if architecture == "islet" else TokenwiseConfig, model, "model"),
         span=_section(SpanConfig, table["span"], "span"),
         train=_section(TrainConfig, table["train"], "train"),
         mixture=table["mixture"],
     )
+    _check(config)
+    return config
+
+
+def _check(config):
+    if config.span.rule not in ("content", "fixed"):
+        raise ValueError(f"[span] rule is '{config.span.rule}'; content and fixed are known")
+    if isinstance(config.model, IsletConfig) and config.model.conditioning not in CONDITIONINGS:
+        raise ValueError(f"[model] conditioning is '{config.model.conditioning}'; known: {', '.join(CONDITIONINGS)}")

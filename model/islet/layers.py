@@ -39,27 +39,30 @@ def rotate(x, tables):
 
 
 class Attention(nn.Module):
-    """Projections of multi-head attention with QK-norm; who attends to whom is the caller's business."""
+    """Projections of multi-head attention, with or without QK-norm; who attends to whom is the caller's business."""
 
-    def __init__(self, width, heads):
+    def __init__(self, width, heads, normalised=True):
         super().__init__()
-        self.heads = heads
+        self.heads, self.normalised = heads, normalised
         self.query = nn.Linear(width, width, bias=False)
         self.key = nn.Linear(width, width, bias=False)
         self.value = nn.Linear(width, width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
-        self.query_gain = nn.Parameter(torch.ones(width // heads))
-        self.key_gain = nn.Parameter(torch.ones(width // heads))
+        if normalised:
+            self.query_gain = nn.Parameter(torch.ones(width // heads))
+            self.key_gain = nn.Parameter(torch.ones(width // heads))
 
     def split(self, x):
         """..., length, width -> ..., heads, length, width/heads"""
         return x.unflatten(-1, (self.heads, -1)).transpose(-2, -3)
 
     def queries(self, x):
-        return rms_norm(self.split(self.query(x))) * self.query_gain
+        q = self.split(self.query(x))
+        return rms_norm(q) * self.query_gain if self.normalised else q
 
     def keys(self, x):
-        return rms_norm(self.split(self.key(x))) * self.key_gain
+        k = self.split(self.key(x))
+        return rms_norm(k) * self.key_gain if self.normalised else k
 
     def values(self, x):
         return self.split(self.value(x))
@@ -84,10 +87,10 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """Pre-norm attention over one sequence under a mask, then feed-forward."""
 
-    def __init__(self, width, heads, inner):
+    def __init__(self, width, heads, inner, normalised=True):
         super().__init__()
         self.attention_norm = Norm(width)
-        self.attention = Attention(width, heads)
+        self.attention = Attention(width, heads, normalised)
         self.feed_forward_norm = Norm(width)
         self.feed_forward = FeedForward(width, inner)
 
@@ -108,9 +111,11 @@ class DecoderLayer(Layer):
     closed spans' mixed latents (no positions: the mixer has put them in). Tokens come in chunks of `window`, each
     attending to its own chunk and the one before, so cost grows with length x window and not length^2."""
 
-    def __init__(self, width, heads, inner, window):
+    def __init__(self, width, heads, inner, window, attends_to_memory):
         super().__init__(width, heads, inner)
         self.window = window
+        if not attends_to_memory:
+            return
         self.memory_norm = Norm(width)
         self.memory_key = nn.Linear(width, width, bias=False)
         self.memory_value = nn.Linear(width, width, bias=False)
@@ -121,23 +126,22 @@ class DecoderLayer(Layer):
         return torch.cat((previous, chunks), 3)
 
     def forward(self, x, memory, token_mask, memory_mask, tables):
-        """x: B,T,width; memory: B,S,width; token_mask: B,1,C,W,2W; memory_mask: B,1,C,W,S."""
+        """x: B,T,width; memory: B,L,width or None; token_mask: B,1,C,W,2W; memory_mask: B,1,C,W,L."""
         attention, window = self.attention, self.window
-        n, m = self.attention_norm(x), self.memory_norm(memory)
+        n = self.attention_norm(x)
         q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
-        memory_k = rms_norm(attention.split(self.memory_key(m))) * attention.key_gain
-        memory_v = attention.split(self.memory_value(m))
-        length = q.shape[2]
         turned = rotate(q, tables).unflatten(2, (-1, window))
         k = self._with_previous(rotate(k, tables).unflatten(2, (-1, window)))
         v = self._with_previous(v.unflatten(2, (-1, window)))
-        token_scores = (turned @ k.transpose(-1, -2)).float()
-        memory_scores = (q @ memory_k.transpose(-1, -2)).float().unflatten(2, (-1, window))
-        scores = torch.cat((token_scores.masked_fill(~token_mask, -1e9),
-                            memory_scores.masked_fill(~memory_mask, -1e9)), -1) / math.sqrt(q.shape[-1])
-        weights = scores.softmax(-1).to(v.dtype)
-        from_tokens = (weights[..., :2 * window] @ v).flatten(2, 3)
-        from_memory = weights[..., 2 * window:].flatten(2, 3) @ memory_v
-        x = x + attention.join(from_tokens + from_memory)
-        assert x.shape[1] == length
+        scores = (turned @ k.transpose(-1, -2)).float().masked_fill(~token_mask, -1e9)
+        if memory is not None:
+            m = self.memory_norm(memory)
+            memory_k = rms_norm(attention.split(self.memory_key(m))) * attention.key_gain
+            memory_scores = (q @ memory_k.transpose(-1, -2)).float().unflatten(2, (-1, window))
+            scores = torch.cat((scores, memory_scores.masked_fill(~memory_mask, -1e9)), -1)
+        weights = (scores / math.sqrt(q.shape[-1])).softmax(-1).to(v.dtype)
+        heard = (weights[..., :2 * window] @ v).flatten(2, 3)
+        if memory is not None:
+            heard = heard + weights[..., 2 * window:].flatten(2, 3) @ attention.split(self.memory_value(m))
+        x = x + attention.join(heard)
         return x + self.feed_forward(self.feed_forward_norm(x))

@@ -63,10 +63,15 @@ class Decoder(nn.Module):
     def __init__(self, config):
         super().__init__()
         c = config
-        self.condition = nn.Linear(c.width, c.width, bias=False)  # from the mixed latent of the last closed span
-        self.skip = nn.Linear(c.width, c.width, bias=False)       # from its raw latent
+        if c.conditioning == "sum":
+            self.condition = nn.Linear(c.width, c.width, bias=False)  # from the mixed latent of the last closed span
+        if c.prefix:
+            self.prefix = nn.Linear(c.width, c.prefix * c.width, bias=False)
+        if c.skip:
+            self.skip = nn.Linear(c.width, c.width, bias=False)       # from its raw latent
+        attends = c.memory or c.prefix > 0
         self.layers = nn.ModuleList(
-            DecoderLayer(c.width, c.heads, c.feed_forward, c.window) for _ in range(c.decoder_layers))
+            DecoderLayer(c.width, c.heads, c.feed_forward, c.window, attends) for _ in range(c.decoder_layers))
         self.norm = Norm(c.width)
 
 
@@ -74,12 +79,15 @@ class Islet(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config = config.model
+        self.reconstruction = config.train.reconstruction
         c = config.model
         self.embedding = nn.Embedding(config.vocabulary, c.width)
         self.encoder = Encoder(c, config.span.maximum)
         self.refiner = Mixer(c, c.refiner_layers)
         self.mixer = Mixer(c, c.mixer_layers)
         self.decoder = Decoder(c)
+        if self.reconstruction:
+            self.reconstructor = nn.Linear(c.width, config.span.maximum * c.width, bias=False)
         self._initialise()
 
     def _initialise(self):
@@ -91,8 +99,9 @@ class Islet(nn.Module):
                 nn.init.zeros_(parameter)
         # With a shared table a token predicts itself at first; a small gain keeps that mistake cheap.
         nn.init.constant_(self.decoder.norm.gain, OUTPUT_GAIN)
-        nn.init.zeros_(self.decoder.condition.weight)
-        nn.init.zeros_(self.decoder.skip.weight)
+        for name in ("condition", "skip"):
+            if hasattr(self.decoder, name):
+                nn.init.zeros_(getattr(self.decoder, name).weight)
 
     def embed(self, tokens):
         """Embeddings times sqrt(D): unit scale beside normalised latents."""
@@ -105,6 +114,8 @@ class Islet(nn.Module):
 
     def refine(self, z, segment):
         """z: B,S,D; segment: B,S numbers -> B,S,D, normalised like z. Causal inside each segment."""
+        if not self.config.refiner_layers:
+            return z
         same = segment[:, :, None] == segment[:, None, :]
         return rms_norm(self.refiner(z, (same & self._causal(z))[:, None], self._tables(z)))
 
@@ -116,11 +127,13 @@ class Islet(nn.Module):
     def decode(self, tokens, example, closed, z, h, span_example, window=None):
         """Logits B,T,V. window: B, how many raw tokens each row may see (None: all of config.window)."""
         c, (rows, length) = self.config, tokens.shape
-        spans = h.shape[1]
-        last = (closed - 1).clamp_min(0)[..., None].expand(-1, -1, c.width)
-        known = (closed > 0)[..., None]
         x = self.embed(tokens)
-        x = x + self.decoder.condition(h.gather(1, last) * known) + self.decoder.skip(z.gather(1, last) * known)
+        known = (closed > 0)[..., None]
+        last = (closed - 1).clamp_min(0)[..., None].expand(-1, -1, c.width)
+        if c.conditioning == "sum":
+            x = x + self.decoder.condition(h.gather(1, last) * known)
+        if c.skip:
+            x = x + self.decoder.skip(z.gather(1, last) * known)
 
         position = torch.arange(length, device=tokens.device).view(1, -1, c.window)
         chunks = example.view(rows, -1, c.window)
@@ -129,24 +142,55 @@ class Islet(nn.Module):
         allowed = c.window if window is None else window.view(-1, 1, 1, 1)
         token_mask = (distance >= 0) & (distance < allowed) \
             & (chunks[..., None] == torch.cat((behind, chunks), 2)[:, :, None, :])
-        memory_mask = (torch.arange(spans, device=tokens.device) < closed[..., None]) \
-            & (span_example[:, None, :] == example[..., None])
-        memory_mask = memory_mask.view(rows, 1, -1, c.window, spans)
+        memory, memory_mask = self._memory(h, example, closed, span_example)
 
         tables = rotary_tables(length, c.head_width, tokens.device)
         for layer in self.decoder.layers:
-            x = layer(x, h, token_mask[:, None], memory_mask, tables)
+            x = layer(x, memory, token_mask[:, None], memory_mask, tables)
         return F.linear(self.decoder.norm(x), self.embedding.weight)
 
+    def _memory(self, h, example, closed, span_example):
+        """What the decoder attends to beside raw tokens: vectors B,L,D and a mask B,1,T/window,window,L; None, None if
+        nothing. All mixed latents of closed spans, and `prefix` vectors made of the last one."""
+        c, number = self.config, torch.arange(span_example.shape[1], device=closed.device)
+        same = span_example[:, None, :] == example[..., None]
+        vectors, masks = [], []
+        if c.memory:
+            vectors.append(h)
+            masks.append((number < closed[..., None]) & same)
+        if c.prefix:
+            vectors.append(self.decoder.prefix(h).unflatten(-1, (c.prefix, c.width)).flatten(1, 2))
+            masks.append(((number == closed[..., None] - 1) & same).repeat_interleave(c.prefix, -1))
+        if not vectors:
+            return None, None
+        mask = torch.cat(masks, -1)
+        return torch.cat(vectors, 1), mask.view(len(mask), 1, -1, c.window, mask.shape[-1])
+
     def forward(self, rows, window=None, quantised=False):
-        """Mean cross-entropy in nats per predicted token, of one batch."""
-        z = self.encode(rows.spans, rows.lengths)
-        if quantised:
-            z = int8_grid(z)
-        r = self.refine(z, rows.span_segment)
-        h = self.mix(r, rows.span_example)
+        """Mean cross-entropy in nats per predicted token, of one batch; in training, with the reconstruction's loss."""
+        z = h = None
+        if self.config.uses_latents:
+            z = self.encode(rows.spans, rows.lengths)
+            if quantised:
+                z = int8_grid(z)
+            h = self.mix(self.refine(z, rows.span_segment), rows.span_example)
         logits = self.decode(rows.tokens, rows.example, rows.closed, z, h, rows.span_example, window)
-        return F.cross_entropy(logits.float().flatten(0, 1), rows.targets.flatten(), ignore_index=-1)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), rows.targets.flatten(), ignore_index=-1)
+        if self.reconstruction and self.training:
+            loss = loss + self.reconstruction * self._reconstruction_loss(z, rows)
+        return loss
+
+    def reconstruct(self, z):
+        """Logits ...,M,V of the tokens that a latent stands for."""
+        slots = self.reconstructor(z).unflatten(-1, (-1, self.config.width))
+        return F.linear(rms_norm(slots), self.embedding.weight)
+
+    def _reconstruction_loss(self, z, rows):
+        """On a quarter of the spans."""
+        chosen = (rows.lengths > 0) & (torch.rand(rows.lengths.shape, device=z.device) < 0.25)
+        tokens, lengths = rows.spans[chosen], rows.lengths[chosen]
+        targets = tokens.masked_fill(torch.arange(tokens.shape[1], device=z.device) >= lengths[:, None], -1)
+        return F.cross_entropy(self.reconstruct(z[chosen]).float().flatten(0, 1), targets.flatten(), ignore_index=-1)
 
     def _causal(self, x):
         index = torch.arange(x.shape[1], device=x.device)

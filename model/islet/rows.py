@@ -68,9 +68,21 @@ class RowMaker:
         self.config = config
         self.classes = classes.tolist()
         self.generator = np.random.default_rng(seed)
+        self.splitter = np.random.default_rng((seed, 1))  # its own, so that the span rule does not change what is drawn
         self.names = list(config.mixture)
         self.corpora = {name: Corpus(Path(folder) / f"{name}.{part}.npz", self.generator) for name in self.names}
         self.given = dict.fromkeys(self.names, 0)
+
+    def state_dict(self):
+        return dict(generator=self.generator.bit_generator.state, splitter=self.splitter.bit_generator.state,
+                    given=self.given, orders={name: (c.order, c.next) for name, c in self.corpora.items()})
+
+    def load_state_dict(self, state):
+        self.generator.bit_generator.state = state["generator"]
+        self.splitter.bit_generator.state = state["splitter"]
+        self.given = state["given"]
+        for name, (order, place) in state["orders"].items():
+            self.corpora[name].order, self.corpora[name].next = order, place
 
     def _next_example(self):
         """From the corpus that is furthest behind its share."""
@@ -93,8 +105,8 @@ class RowMaker:
                 segment = segment[:context + 1 - len(tokens)]
                 ends = cut(segment, self.classes, span.minimum, span.maximum)
                 split = len(ends)
-                if len(ends) > 4 and self.generator.random() < self.config.train.split_segments:
-                    split = int(self.generator.integers(1, len(ends)))
+                if len(ends) > 4 and self.splitter.random() < self.config.train.split_segments:
+                    split = int(self.splitter.integers(1, len(ends)))
                 start = 0
                 for number, end in enumerate(ends):
                     spans.append((len(tokens) + start, len(tokens) + end, examples, segment_number + (number >= split)))

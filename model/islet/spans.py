@@ -12,13 +12,16 @@ CLOSING_CHARACTERS = '.,;:!?")\n'
 PARAGRAPH = "\n\n"
 
 
-def token_classes(tokenizer):
-    """One class a token id, uint8 array of the vocabulary's size, for a sentencepiece processor."""
+def token_classes(tokenizer, rule="content"):
+    """One class a token id, uint8 array of the vocabulary's size, for a sentencepiece processor. Under the rule "fixed"
+    only control tokens close a span before it is full."""
     classes = np.zeros(tokenizer.get_piece_size(), dtype=np.uint8)
     for token in range(len(classes)):
         piece = tokenizer.id_to_piece(token)
         if tokenizer.is_control(token):
             classes[token] = ALONE
+        elif rule == "fixed":
+            continue
         elif piece == PARAGRAPH:
             classes[token] = HARD
         elif tokenizer.is_byte(token):

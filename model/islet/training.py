@@ -13,7 +13,7 @@ import torch
 
 from .config import MODEL_FOLDER
 from .corpus import prepare
-from .model import Islet
+from .models import build
 from .optimiser import Optimisers
 from .rows import RowMaker
 from .spans import token_classes
@@ -49,7 +49,7 @@ class Progress:
 
     def show(self, seen, loss, valid, rate, final=False):
         share = min(1.0, seen / self.total)
-        left = (self.total - seen) / rate if rate else 0
+        left = max(0, self.total - seen) / rate if rate else 0
         bar = "#" * int(30 * share) + "-" * (30 - int(30 * share))
         text = (f"[{bar}] {100 * share:5.1f}%  {seen / 1e6:6.2f}M tokens  loss {loss:.3f}  "
                 f"valid {valid:.3f}  {rate:,.0f} tokens/s  {left / 60:.0f} min left")
@@ -89,9 +89,9 @@ class Run:
         folder.mkdir(parents=True, exist_ok=True)
         tokens = MODEL_FOLDER / "run" / f"tokens-{config.vocabulary}"
         tokenizer = prepare(data, config.vocabulary, tokens)
-        classes = token_classes(tokenizer)
+        classes = token_classes(tokenizer, config.span.rule)
         torch.manual_seed(config.train.seed)
-        self.model = Islet(config).to(self.device)
+        self.model = build(config).to(self.device)
         self.call = torch.compile(self.model) if self.device == "cuda" else self.model
         self.optimisers = Optimisers(self.model, config.train)
         self.maker = RowMaker(config, tokens, "train", classes, config.train.seed)
@@ -111,14 +111,12 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimisers.load_state_dict(state["optimisers"])
         self.seen, self.seconds, self.history = state["seen"], state["seconds"], state["history"]
-        self.maker.generator.bit_generator.state = state["generator"]
-        self.maker.given = state["given"]
+        self.maker.load_state_dict(state["rows"])
         print(f"resumed at {self.seen:,} tokens", file=sys.stderr)
 
     def save(self):
         state = dict(model=self.model.state_dict(), optimisers=self.optimisers.state_dict(), seen=self.seen,
-                     seconds=self.seconds, history=self.history, given=self.maker.given,
-                     generator=self.maker.generator.bit_generator.state)
+                     seconds=self.seconds, history=self.history, rows=self.maker.state_dict())
         torch.save(state, self.checkpoint.with_suffix(".new"))
         os.replace(self.checkpoint.with_suffix(".new"), self.checkpoint)
         with open(self.folder / "loss.csv", "w", newline="") as file:
@@ -128,15 +126,19 @@ class Run:
 
     @torch.no_grad()
     def validate(self):
+        self.model.eval()
         with precision(self.device):
             losses = [self.model(batch.to(self.device), quantised=True).item() for batch in self.valid]
+        self.model.train()
         return sum(losses) / len(losses)
 
     def window(self):
         """Rows that see few raw tokens learn to use the latents."""
-        train, c = self.config.train, self.config.model
+        train = self.config.train
+        if not train.window_dropout:
+            return None
         short = torch.rand(train.batch) < train.window_dropout
-        return torch.where(short, SHORT_WINDOW, c.window).to(self.device)
+        return torch.where(short, SHORT_WINDOW, self.config.model.window).to(self.device)
 
     def step(self):
         train = self.config.train
@@ -168,3 +170,4 @@ class Run:
                 self.save()
                 saved = time.monotonic()
         plot(self.history, self.folder / f"{self.config.model.name}.png")
+        return self

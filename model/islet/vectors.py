@@ -5,12 +5,13 @@ row, one example, dense masks. It is the plain reading of the architecture, and 
 
 tests/vectors holds: tiny.gguf, a small random model; NAME.json with cases, and NAME.latents.f32, NAME.logits.f32 beside it."""
 
+import dataclasses
 import json
 
 import numpy as np
 import torch
 
-from .config import MODEL_FOLDER, Config, ModelConfig, SpanConfig, load_config
+from .config import MODEL_FOLDER, load_config
 from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
 from .export import as_stored, load_trained, write_model
 from .model import Islet
@@ -33,10 +34,9 @@ TEXTS = ["", "a", "Hello, world!", " leading and  double   spaces ", "line\nline
 
 
 def tiny_config(vocabulary):
-    shape = ModelConfig(name="tiny", width=32, heads=2, feed_forward=48, encoder_layers=1, refiner_layers=1, mixer_layers=2,
-                        decoder_layers=2, window=8, context=256)
     base = load_config("islet-8-s")
-    return Config(vocabulary, shape, SpanConfig(3, 12), base.train, base.mixture)
+    shape = dataclasses.replace(base.model, name="tiny", width=32, heads=2, feed_forward=48, mixer_layers=2, window=8, context=256)
+    return dataclasses.replace(base, vocabulary=vocabulary, model=shape)
 
 
 def randomise(model):
