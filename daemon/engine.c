@@ -170,13 +170,29 @@ static const char *model_of(const struct lt_request *request)
     }
 }
 
+/* The model that a request names, if it can do what is asked; else NULL and the reason: LT_ENOMODEL, LT_EPARAM. */
+static struct lt_served_model *choose_model(struct lt_engine *engine, const struct lt_request *request,
+                                            struct lt_error *error)
+{
+    const char *name = model_of(request);
+    struct lt_served_model *served = find_model(engine, name);
+    if (!served) {
+        lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
+        return NULL;
+    }
+    if (request->method != LT_METHOD_GENERATE && !lt_model_has_encoder(served->model)) {
+        lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
+                lt_model_name(served->model));
+        return NULL;
+    }
+    return served;
+}
+
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
-    const char *name = model_of(job->request);
-    struct lt_served_model *served = find_model(engine, name);
+    struct lt_served_model *served = choose_model(engine, job->request, &error);
     if (!served) {
-        lt_fail(&error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
         answer_error(engine, job, &error);
         return;
     }

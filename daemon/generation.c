@@ -8,6 +8,8 @@
  * close a span in front of itself, are never sampled. */
 static void extend_span(struct lt_task *task, uint32_t token)
 {
+    if (!lt_model_has_encoder(task->served->model))
+        return;
     struct lt_span_step step = lt_span_feed(lt_model_span_rule(task->served->model), task->open_count, token);
     task->open[task->open_count++] = token;
     task->fresh_count = 0;

@@ -117,7 +117,8 @@ static void write_model(struct lt_writer *writer, const struct lt_model *model, 
 {
     const struct lt_model_shape *shape = lt_model_shape(model);
     char fingerprint[2 * LT_FINGERPRINT_BYTES + 1];
-    sodium_bin2hex(fingerprint, sizeof fingerprint, lt_model_encoder_fingerprint(model), LT_FINGERPRINT_BYTES);
+    if (lt_model_has_encoder(model))
+        sodium_bin2hex(fingerprint, sizeof fingerprint, lt_model_encoder_fingerprint(model), LT_FINGERPRINT_BYTES);
     lt_write_map(writer, 11);
     write_string(writer, "name", lt_model_name(model));
     write_string(writer, "architecture", lt_model_architecture(model));
@@ -128,7 +129,7 @@ static void write_model(struct lt_writer *writer, const struct lt_model *model, 
     write_count(writer, "vocabulary", shape->vocabulary);
     write_count(writer, "span_minimum", shape->span_minimum);
     write_count(writer, "span_maximum", shape->span_maximum);
-    write_string(writer, "encoder_fingerprint", fingerprint);
+    write_string(writer, "encoder_fingerprint", lt_model_has_encoder(model) ? fingerprint : NULL);
     lt_write_text(writer, "default");
     lt_write_bool(writer, is_default);
 }

@@ -100,15 +100,18 @@ static int check_context(const struct lt_model *model, size_t tokens, struct lt_
                    lt_model_name(model), context);
 }
 
+/* Cuts the prompt into spans; a model without an encoder has none, and no token closes any. */
 static int cut(struct lt_task *task, const struct prompt *prompt)
 {
     const struct lt_model *model = task->served->model;
     const struct lt_span_rule *rule = lt_model_span_rule(model);
     size_t width = lt_model_shape(model)->width;
+    task->prompt_closed = lt_calloc(prompt->count, sizeof *task->prompt_closed);
+    if (!lt_model_has_encoder(model))
+        return task->prompt_closed ? LT_OK : LT_ENOMEM;
     uint32_t *ends = lt_malloc(prompt->count * sizeof *ends);
     task->spans = lt_calloc(prompt->count, sizeof *task->spans);
     task->starts = lt_calloc(prompt->count, 1);
-    task->prompt_closed = lt_malloc(prompt->count * sizeof *task->prompt_closed);
     int code = ends && task->spans && task->starts && task->prompt_closed ? LT_OK : LT_ENOMEM;
     size_t begin = 0;
     for (size_t segment = 0; code == LT_OK && segment < prompt->segments; segment++) {

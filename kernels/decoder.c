@@ -1,6 +1,6 @@
 /* Raw tokens and mixed latents -> logits: layers whose one softmax covers the window of raw tokens (with positions) and
- * all closed spans (without: the mixer has put them in). Keys and values of spans were made when they were mixed. */
-#include <math.h>
+ * all closed spans (without: the mixer has put them in). Keys and values of spans were made when they were mixed. A
+ * llama model is the same with a window of its whole context, which is its KV cache, and no spans. */
 #include <string.h>
 
 #include "kernels/attention.h"
@@ -17,7 +17,7 @@ size_t lt_decode_reach(const struct lt_model *model)
 static void embed(struct lt_workspace *workspace)
 {
     size_t width = workspace->shape->width;
-    float scale = sqrtf((float)width);
+    float scale = workspace->weights->embedding_scale;
     for (size_t i = 0; i < workspace->row_count; i++) {
         const struct lt_row *row = &workspace->rows[i];
         const float *embedding = workspace->weights->embedding + row->token * width;

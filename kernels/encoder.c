@@ -11,7 +11,7 @@
 static void embed(struct lt_workspace *workspace, const struct lt_encode_item *items, size_t count)
 {
     size_t width = workspace->shape->width, at = 0;
-    float scale = sqrtf((float)width);
+    float scale = workspace->weights->embedding_scale;
     for (size_t i = 0; i < count; i++) {
         size_t first = at;
         for (size_t t = 0; t < items[i].count; t++, at++) {

@@ -1,5 +1,5 @@
-/* The forward pass of the latent-per-span model: encode, refine, mix, decode. kernels/ has one file a stage behind this
- * header.
+/* The forward pass of the latent-per-span model: encode, refine, mix, decode; and of a llama model: decode. kernels/
+ * has one file a stage behind this header.
  *
  * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one
  * prompt and its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the

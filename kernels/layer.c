@@ -11,6 +11,8 @@ void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *lay
     lt_gemm(workspace->crew, &layer->query, workspace->normed, rows, workspace->query, false);
     lt_gemm(workspace->crew, &layer->key, workspace->normed, rows, workspace->key, false);
     lt_gemm(workspace->crew, &layer->value, workspace->normed, rows, workspace->value, false);
+    if (!layer->query_norm)
+        return;
     lt_rms_norm(workspace->query, layer->query_norm, epsilon, rows * heads, workspace->head_width, workspace->query);
     lt_rms_norm(workspace->key, layer->key_norm, epsilon, rows * heads, workspace->head_width, workspace->key);
 }

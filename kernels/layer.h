@@ -6,7 +6,8 @@
 
 #include "kernels/workspace.h"
 
-/* normed = norm(x); query, key, value = their products; query and key normalised by head. */
+/* normed = norm(x); query, key, value = their products; query and key normalised by head where the model
+ * does that. */
 void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *layer);
 
 /* x += output(attended); x += feed-forward(norm(x)). */

@@ -1,11 +1,13 @@
 /* One model file, open: hyperparameters, tokenizer, span rule, tensors, fingerprints. Read-only after lt_model_open and
  * shared by all threads.
  *
- * The file is GGUF version 3 with general.architecture "islet" (docs/MODEL-FILE.md lists keys and tensors). It is
- * mapped, and matrices stored as F16 are widened to F32 once, when it is opened, because BLAS multiplies in F32. */
+ * The file is GGUF version 3 with general.architecture "islet", the latent-per-span model, or "llama", a token-level
+ * transformer as the rival (docs/MODEL-FILE.md lists keys and tensors). Matrices stored as F16 are widened to F32 once,
+ * when it is opened, because the products are in F32. */
 #ifndef LT_KERNELS_MODEL_H
 #define LT_KERNELS_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +19,10 @@ struct lt_model;
 struct lt_tokenizer;
 struct lt_span_rule;
 
+enum lt_architecture { LT_ARCHITECTURE_ISLET, LT_ARCHITECTURE_LLAMA };
+
+/* A llama model has no encoder, refiner and mixer (0 layers, spans of 0 tokens), and its decoder's window is its
+ * context. */
 struct lt_model_shape {
     uint32_t vocabulary;
     uint32_t width; /* D: of every sub-network and of a latent */
@@ -50,13 +56,16 @@ void lt_model_close(struct lt_model *model);
 /* All of these live as long as the model. */
 const char *lt_model_name(const struct lt_model *model); /* general.name */
 const char *lt_model_path(const struct lt_model *model);
-const char *lt_model_architecture(const struct lt_model *model); /* "islet" */
+const char *lt_model_architecture(const struct lt_model *model); /* "islet" or "llama" */
 uint64_t lt_model_parameters(const struct lt_model *model);      /* numbers in all tensors */
 uint64_t lt_model_file_bytes(const struct lt_model *model);
 const struct lt_model_shape *lt_model_shape(const struct lt_model *model);
 const struct lt_prompt_format *lt_model_prompt_format(const struct lt_model *model);
 const struct lt_tokenizer *lt_model_tokenizer(const struct lt_model *model);
 const struct lt_span_rule *lt_model_span_rule(const struct lt_model *model);
+
+/* Whether the model makes latents. Without, there is no span rule, fingerprint, lt_encode or lt_mix. */
+bool lt_model_has_encoder(const struct lt_model *model);
 
 /* BLAKE2b-256 of tokenizer, span rule and encoder tensors as stored in the file, tagged and length-prefixed: two models
  * with the same fingerprint make the same latents and share a cache. LT_FINGERPRINT_BYTES bytes. */

@@ -100,24 +100,28 @@ static __attribute__((format(printf, 4, 5))) void load_matrix(struct loader *loa
     lt_free(numbers);
 }
 
+/* network: "encoder." and so on; "" in a llama model, whose layers have no norm of queries and keys. */
 static void load_layer(struct loader *loader, struct lt_layer *layer, const char *network, uint32_t i)
 {
     uint32_t width = loader->shape->width, inner = loader->shape->feed_forward;
     uint32_t head_width = width / loader->shape->heads;
-    load_floats(loader, &layer->attention_norm, GAIN(width), "%s.blk.%u.attn_norm.weight", network, i);
-    load_floats(loader, &layer->query_norm, GAIN(head_width), "%s.blk.%u.attn_q_norm.weight", network, i);
-    load_floats(loader, &layer->key_norm, GAIN(head_width), "%s.blk.%u.attn_k_norm.weight", network, i);
-    load_floats(loader, &layer->feed_forward_norm, GAIN(width), "%s.blk.%u.ffn_norm.weight", network, i);
-    load_matrix(loader, &layer->query, TABLE(width, width), "%s.blk.%u.attn_q.weight", network, i);
-    load_matrix(loader, &layer->key, TABLE(width, width), "%s.blk.%u.attn_k.weight", network, i);
-    load_matrix(loader, &layer->value, TABLE(width, width), "%s.blk.%u.attn_v.weight", network, i);
-    load_matrix(loader, &layer->output, TABLE(width, width), "%s.blk.%u.attn_output.weight", network, i);
-    load_matrix(loader, &layer->gate, TABLE(inner, width), "%s.blk.%u.ffn_gate.weight", network, i);
-    load_matrix(loader, &layer->up, TABLE(inner, width), "%s.blk.%u.ffn_up.weight", network, i);
-    load_matrix(loader, &layer->down, TABLE(width, inner), "%s.blk.%u.ffn_down.weight", network, i);
+    load_floats(loader, &layer->attention_norm, GAIN(width), "%sblk.%u.attn_norm.weight", network, i);
+    if (*network)
+        load_floats(loader, &layer->query_norm, GAIN(head_width), "%sblk.%u.attn_q_norm.weight", network, i);
+    if (*network)
+        load_floats(loader, &layer->key_norm, GAIN(head_width), "%sblk.%u.attn_k_norm.weight", network, i);
+    load_floats(loader, &layer->feed_forward_norm, GAIN(width), "%sblk.%u.ffn_norm.weight", network, i);
+    load_matrix(loader, &layer->query, TABLE(width, width), "%sblk.%u.attn_q.weight", network, i);
+    load_matrix(loader, &layer->key, TABLE(width, width), "%sblk.%u.attn_k.weight", network, i);
+    load_matrix(loader, &layer->value, TABLE(width, width), "%sblk.%u.attn_v.weight", network, i);
+    load_matrix(loader, &layer->output, TABLE(width, width), "%sblk.%u.attn_output.weight", network, i);
+    load_matrix(loader, &layer->gate, TABLE(inner, width), "%sblk.%u.ffn_gate.weight", network, i);
+    load_matrix(loader, &layer->up, TABLE(inner, width), "%sblk.%u.ffn_up.weight", network, i);
+    load_matrix(loader, &layer->down, TABLE(width, inner), "%sblk.%u.ffn_down.weight", network, i);
 }
 
-static void load_stack(struct loader *loader, struct lt_stack *stack, const char *network, uint32_t count)
+static void load_stack(struct loader *loader, struct lt_stack *stack, const char *network, uint32_t count,
+                       const char *norm)
 {
     if (loader->rc != LT_OK)
         return;
@@ -129,7 +133,7 @@ static void load_stack(struct loader *loader, struct lt_stack *stack, const char
     stack->count = count;
     for (uint32_t i = 0; i < count; i++)
         load_layer(loader, &stack->layers[i], network, i);
-    load_floats(loader, &stack->norm, GAIN(loader->shape->width), "%s.norm.weight", network);
+    load_floats(loader, &stack->norm, GAIN(loader->shape->width), "%s", norm);
 }
 
 static void load_memories(struct loader *loader, struct lt_weights *weights)
@@ -150,25 +154,50 @@ static void load_memories(struct loader *loader, struct lt_weights *weights)
     }
 }
 
-int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_model_shape *shape,
+static void load_islet(struct loader *loader, struct lt_weights *weights)
+{
+    const struct lt_model_shape *shape = loader->shape;
+    uint32_t width = shape->width;
+    weights->embedding_scale = sqrtf((float)width);
+    load_floats(loader, &weights->positions, TABLE(shape->span_maximum, width), "encoder.position.weight");
+    load_matrix(loader, &weights->project, TABLE(width, (uint64_t)shape->span_maximum * width),
+                "encoder.project.weight");
+    load_stack(loader, &weights->encoder, "encoder.", shape->encoder_layers, "encoder.norm.weight");
+    load_stack(loader, &weights->refiner, "refiner.", shape->refiner_layers, "refiner.norm.weight");
+    load_stack(loader, &weights->mixer, "mixer.", shape->mixer_layers, "mixer.norm.weight");
+    load_stack(loader, &weights->decoder, "decoder.", shape->decoder_layers, "decoder.norm.weight");
+    load_matrix(loader, &weights->condition, TABLE(width, width), "decoder.condition.weight");
+    load_matrix(loader, &weights->skip, TABLE(width, width), "decoder.skip.weight");
+    load_memories(loader, weights);
+}
+
+static void load_llama(struct loader *loader, struct lt_weights *weights)
+{
+    weights->embedding_scale = 1;
+    load_stack(loader, &weights->decoder, "", loader->shape->decoder_layers, "output_norm.weight");
+}
+
+/* own_output: whether logits may have a table of their own. */
+static void load_tables(struct loader *loader, struct lt_weights *weights, bool own_output)
+{
+    uint32_t vocabulary = loader->shape->vocabulary, width = loader->shape->width;
+    load_floats(loader, &weights->embedding, TABLE(vocabulary, width), "token_embd.weight");
+    if (own_output && lt_gguf_tensor(loader->gguf, "output.weight"))
+        load_matrix(loader, &weights->logits, TABLE(vocabulary, width), "output.weight");
+    else if (loader->rc == LT_OK && lt_matrix_pack(weights->embedding, vocabulary, width, &weights->logits) != LT_OK)
+        fail_memory(loader);
+}
+
+int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
                     struct lt_weights *ret_weights, struct lt_error *error)
 {
-    struct loader loader = {.gguf = gguf, .path = path, .shape = shape, .error = error};
-    struct lt_weights weights = {0};
-    uint32_t width = shape->width;
-    load_floats(&loader, &weights.embedding, TABLE(shape->vocabulary, width), "token_embd.weight");
-    if (loader.rc == LT_OK && lt_matrix_pack(weights.embedding, shape->vocabulary, width, &weights.logits) != LT_OK)
-        fail_memory(&loader);
-    load_floats(&loader, &weights.positions, TABLE(shape->span_maximum, width), "encoder.position.weight");
-    load_matrix(&loader, &weights.project, TABLE(width, (uint64_t)shape->span_maximum * width),
-                "encoder.project.weight");
-    load_stack(&loader, &weights.encoder, "encoder", shape->encoder_layers);
-    load_stack(&loader, &weights.refiner, "refiner", shape->refiner_layers);
-    load_stack(&loader, &weights.mixer, "mixer", shape->mixer_layers);
-    load_stack(&loader, &weights.decoder, "decoder", shape->decoder_layers);
-    load_matrix(&loader, &weights.condition, TABLE(width, width), "decoder.condition.weight");
-    load_matrix(&loader, &weights.skip, TABLE(width, width), "decoder.skip.weight");
-    load_memories(&loader, &weights);
+    struct loader loader = {.gguf = gguf, .path = path, .shape = &hyperparameters->shape, .error = error};
+    struct lt_weights weights = {.epsilon = hyperparameters->epsilon, .rope_base = hyperparameters->rope_base};
+    load_tables(&loader, &weights, hyperparameters->architecture == LT_ARCHITECTURE_LLAMA);
+    if (hyperparameters->architecture == LT_ARCHITECTURE_ISLET)
+        load_islet(&loader, &weights);
+    else
+        load_llama(&loader, &weights);
     if (loader.rc != LT_OK) {
         lt_weights_finish(&weights);
         return loader.rc;

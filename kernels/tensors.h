@@ -4,13 +4,14 @@
 
 #include "kernels/gemm.h"
 #include "kernels/gguf.h"
+#include "kernels/hyperparameters.h"
 #include "kernels/model.h"
 
 /* Attention and feed-forward, as every sub-network has them. */
 struct lt_layer {
     float *attention_norm;    /* [D] */
-    float *query_norm;        /* [head width] */
-    float *key_norm;          /* [head width] */
+    float *query_norm;        /* [head width]; NULL in llama */
+    float *key_norm;          /* [head width]; NULL in llama */
     float *feed_forward_norm; /* [D] */
     struct lt_matrix query, key, value, output;
     struct lt_matrix gate, up, down;
@@ -28,9 +29,11 @@ struct lt_memory {
     struct lt_matrix key, value;
 };
 
+/* A llama model has embedding, logits and decoder only. */
 struct lt_weights {
     float *embedding;        /* [vocabulary][D] */
-    struct lt_matrix logits; /* the same table, packed */
+    float embedding_scale;   /* what its rows are multiplied with: sqrt(D) in islet, 1 in llama */
+    struct lt_matrix logits; /* [vocabulary][D] packed: the same table, or one of its own */
     float *positions;        /* [span maximum][D] */
     struct lt_matrix project;
     struct lt_stack encoder, refiner, mixer, decoder;
@@ -40,9 +43,9 @@ struct lt_weights {
     float rope_base;
 };
 
-/* Fills *ret_weights from the tensors (not epsilon and rope_base). LT_EMODEL names the tensor that is missing or not of
+/* Fills *ret_weights from the tensors. LT_EMODEL names the tensor that is missing or not of
  * the shape that the hyperparameters ask for; LT_ENOMEM. Nothing is left to free on failure. */
-int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_model_shape *shape,
+int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
                     struct lt_weights *ret_weights, struct lt_error *error);
 void lt_weights_finish(struct lt_weights *weights);
 

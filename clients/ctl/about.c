@@ -59,13 +59,16 @@ static void print_models(const struct context *context, const struct latent_repl
     for (size_t i = 0; i < latent_value_count(models); i++) {
         const struct latent_value *model = latent_value_item(models, i);
         char span[48];
-        snprintf(span, sizeof span, "%" PRIu64 "..%" PRIu64, uint_at(model, "span_minimum"),
-                 uint_at(model, "span_maximum"));
+        if (uint_at(model, "span_maximum"))
+            snprintf(span, sizeof span, "%" PRIu64 "..%" PRIu64, uint_at(model, "span_minimum"),
+                     uint_at(model, "span_maximum"));
+        else
+            snprintf(span, sizeof span, "-");
         printf("%-24s %-10s %10s %9s %6" PRIu64 " %8" PRIu64 " %10" PRIu64 " %8s  %.12s%s\n",
                text_at(model, "name", "?"), text_at(model, "architecture", "?"),
                show_operations(uint_at(model, "parameters")).text, show_bytes(uint_at(model, "file_bytes")).text,
                uint_at(model, "width"), uint_at(model, "context_tokens"), uint_at(model, "vocabulary"), span,
-               text_at(model, "encoder_fingerprint", "?"),
+               text_at(model, "encoder_fingerprint", "-"),
                latent_value_bool(latent_value_at(model, "default"), false) ? "  default" : "");
     }
 }

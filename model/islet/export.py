@@ -1,13 +1,15 @@
 """A trained checkpoint -> the model file that the daemon serves."""
 
+import math
+
 import numpy as np
 import torch
 
-from .config import MODEL_FOLDER
+from .config import MODEL_FOLDER, IsletConfig
 from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
 from .gguf import FLOAT32, INT32, STRING, write_gguf
 from .layers import EPSILON
-from .model import Islet
+from .models import build
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6  # tokenizer.ggml.token_type
 ROPE_BASE = 10000.0
@@ -59,43 +61,78 @@ def tokenizer_metadata(tokenizer):
     }
 
 
-def islet_metadata(config, tokenizer):
+def common_metadata(architecture, config, tokenizer):
+    """What both architectures say, each under its own name."""
     c = config.model
     return {
-        "general.architecture": "islet",
+        "general.architecture": architecture,
         "general.name": c.name,
         "general.file_type": 1,
         "general.license": "CC-BY-SA-4.0",
-        "islet.embedding_length": c.width,
-        "islet.feed_forward_length": c.feed_forward,
-        "islet.attention.head_count": c.heads,
-        "islet.attention.layer_norm_rms_epsilon": EPSILON,
-        "islet.rope.freq_base": ROPE_BASE,
+        f"{architecture}.embedding_length": c.width,
+        f"{architecture}.feed_forward_length": c.feed_forward,
+        f"{architecture}.attention.head_count": c.heads,
+        f"{architecture}.attention.layer_norm_rms_epsilon": EPSILON,
+        f"{architecture}.rope.freq_base": ROPE_BASE,
+        f"{architecture}.context_length": c.context,
+        f"{architecture}.prompt.document": DOCUMENT,
+        f"{architecture}.prompt.user": USER,
+        f"{architecture}.prompt.answer": ANSWER,
+        f"{architecture}.prompt.end": tokenizer.id_to_piece(tokenizer.eos_id()),
+        **tokenizer_metadata(tokenizer),
+    }
+
+
+def islet_metadata(config, tokenizer):
+    c = config.model
+    if not (c.memory and c.skip and c.conditioning == "sum" and c.refiner_layers and config.span.rule == "content"):
+        raise ValueError("the C code runs islet with memory, skip, conditioning 'sum', a refiner and the span rule "
+                         "'content' only; other values are for ablations")
+    return {
+        **common_metadata("islet", config, tokenizer),
         "islet.encoder.block_count": c.encoder_layers,
         "islet.refiner.block_count": c.refiner_layers,
         "islet.mixer.block_count": c.mixer_layers,
         "islet.decoder.block_count": c.decoder_layers,
         "islet.decoder.window": c.window,
-        "islet.context_length": c.context,
-        "islet.span.rule": "content",
+        "islet.span.rule": config.span.rule,
         "islet.span.minimum": config.span.minimum,
         "islet.span.maximum": config.span.maximum,
-        "islet.prompt.document": DOCUMENT,
-        "islet.prompt.user": USER,
-        "islet.prompt.answer": ANSWER,
-        "islet.prompt.end": tokenizer.id_to_piece(tokenizer.eos_id()),
-        **tokenizer_metadata(tokenizer),
     }
 
 
-def file_tensors(model):
-    """Matrices as float16, gains as float32."""
-    return {tensor_name(name): value.detach().cpu().numpy().astype(np.float16 if value.dim() == 2 else np.float32)
-            for name, value in model.named_parameters()}
+def llama_metadata(config, tokenizer):
+    """The keys that llama.cpp wants for its architecture "llama", with nothing left to its defaults."""
+    c = config.model
+    return {
+        **common_metadata("llama", config, tokenizer),
+        "llama.block_count": c.layers,
+        "llama.attention.head_count_kv": c.heads,
+        "llama.rope.dimension_count": c.head_width,
+        "llama.vocab_size": config.vocabulary,
+    }
+
+
+def islet_tensors(model):
+    return {tensor_name(name): value for name, value in model.named_parameters()
+            if not name.startswith("reconstructor.")}
+
+
+def llama_tensors(model):
+    """llama.cpp does not scale embeddings, so the input table holds the scale and the output has a table of its own."""
+    tensors = {tensor_name(name.replace("layers.", "blk.", 1)): value for name, value in model.named_parameters()}
+    table = tensors.pop("token_embd.weight")
+    return {"token_embd.weight": table * math.sqrt(model.config.width), "output.weight": table,
+            "output_norm.weight": tensors.pop("norm.weight"), **tensors}
 
 
 def write_model(path, config, model, tokenizer):
-    write_gguf(path, islet_metadata(config, tokenizer), file_tensors(model))
+    """Matrices as float16, gains as float32."""
+    islet = isinstance(config.model, IsletConfig)
+    metadata = (islet_metadata if islet else llama_metadata)(config, tokenizer)
+    tensors = (islet_tensors if islet else llama_tensors)(model)
+    write_gguf(path, metadata, {name: value.detach().cpu().numpy().astype(np.float16 if value.dim() == 2 else np.float32)
+                                for name, value in tensors.items()})
 
 
 def as_stored(model):
@@ -111,7 +148,7 @@ def load_trained(config):
     """The last checkpoint's model, and its tokenizer."""
     checkpoint = MODEL_FOLDER / "run" / config.model.name / "checkpoint.pt"
     state = torch.load(checkpoint, map_location="cpu")
-    model = Islet(config)
+    model = build(config)
     model.load_state_dict(state["model"])
     tokenizer = load_tokenizer(MODEL_FOLDER / "run" / f"tokens-{config.vocabulary}" / "tokenizer.model")
     return model, tokenizer

@@ -3,7 +3,8 @@
 The reference here walks span by span with the training model's own modules but none of its batching or chunked windows: one
 row, one example, dense masks. It is the plain reading of the architecture, and the C code must agree with it.
 
-tests/vectors holds: tiny.gguf, a small random model; NAME.json with cases, and NAME.latents.f32, NAME.logits.f32 beside it."""
+tests/vectors holds: tiny.gguf, a small random model; NAME.json with cases, and NAME.latents.f32, NAME.logits.f32 beside it;
+tiny-llama.* is a token-level model, whose cases have no spans."""
 
 import dataclasses
 import json
@@ -16,6 +17,7 @@ from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
 from .export import as_stored, load_trained, write_model
 from .model import Islet
 from .spans import cut, token_classes
+from .tokenwise import Tokenwise
 
 VECTORS = MODEL_FOLDER.parent / "tests" / "vectors"
 WALKTHROUGH = ("Explain why leaves change color in autumn, focusing on chlorophyll breakdown and environmental "
@@ -119,15 +121,44 @@ def write_vectors(name, model_file, model, config, tokenizer, positions=None):
             logits=dict(file=f"{name}.logits.f32", offset=sum(x.size for x in logits), positions=len(output))))
         latents.append(z)
         logits.append(output)
-    np.concatenate([x.ravel() for x in latents]).astype("<f4").tofile(VECTORS / f"{name}.latents.f32")
-    np.concatenate([x.ravel() for x in logits]).astype("<f4").tofile(VECTORS / f"{name}.logits.f32")
-    with open(VECTORS / f"{name}.json", "w") as file:
+    write_floats(f"{name}.latents.f32", latents)
+    write_floats(f"{name}.logits.f32", logits)
+    write_json(f"{name}.json", model_file, cases)
+    write_json(f"{name}.tokenizer.json", model_file,
+               [dict(text=text, tokens=tokenizer.encode(text)) for text in TEXTS])
+
+
+def write_floats(name, arrays):
+    np.concatenate([x.ravel() for x in arrays]).astype("<f4").tofile(VECTORS / name)
+
+
+def write_json(name, model_file, cases):
+    with open(VECTORS / name, "w") as file:
         json.dump(dict(model=model_file, cases=cases), file, indent=1)
         file.write("\n")
-    texts = [dict(text=text, tokens=tokenizer.encode(text)) for text in TEXTS]
-    with open(VECTORS / f"{name}.tokenizer.json", "w") as file:
-        json.dump(dict(model=model_file, cases=texts), file, indent=1)
-        file.write("\n")
+
+
+def write_tiny_llama(tokenizer):
+    """Random, too. Its width is a power of four, so that folding sqrt(D) into the input table rounds nothing."""
+    base = load_config("tokenwise-s")
+    shape = dataclasses.replace(base.model, name="tiny-llama", width=64, heads=4, feed_forward=80, layers=2, context=256)
+    config = dataclasses.replace(base, vocabulary=tokenizer.get_piece_size(), model=shape)
+    model = Tokenwise(config)
+    randomise(model)
+    write_model(VECTORS / "tiny-llama.gguf", config, model, tokenizer)
+    as_stored(model)
+    cases, logits = [], []
+    for case in CASES:
+        prompt = sum(([tokenizer.piece_to_id(control)] + tokenizer.encode(text) for control, text in case["segments"]), [])
+        continuation = tokenizer.encode(case["continuation"])
+        tokens = torch.tensor(prompt + continuation)[None]
+        with torch.no_grad():
+            output = model.logits(tokens, torch.zeros_like(tokens))[0, len(prompt) - 1:].numpy()
+        cases.append(dict(tokens=prompt, continuation=continuation, logits=dict(
+            file="tiny-llama.logits.f32", offset=sum(x.size for x in logits), positions=len(output))))
+        logits.append(output)
+    write_floats("tiny-llama.logits.f32", logits)
+    write_json("tiny-llama.json", "tests/vectors/tiny-llama.gguf", cases)
 
 
 def write_tiny():
@@ -149,6 +180,7 @@ def write_tiny():
     randomise(model)
     write_model(VECTORS / "tiny.gguf", config, model, tokenizer)
     write_vectors("tiny", "tests/vectors/tiny.gguf", as_stored(model), config, tokenizer)
+    write_tiny_llama(tokenizer)
 
 
 def write_shipped(name):

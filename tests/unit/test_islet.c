@@ -100,17 +100,6 @@ static void free_sample(struct sample *sample)
     free(sample->stored);
 }
 
-static double greatest_difference(const float *a, const float *b, size_t count)
-{
-    double greatest = 0;
-    for (size_t i = 0; i < count; i++) {
-        double difference = fabs((double)a[i] - (double)b[i]);
-        if (!(difference <= greatest)) /* a NaN counts, too */
-            greatest = isnan(difference) ? INFINITY : difference;
-    }
-    return greatest;
-}
-
 /* Mixes spans from..to-1 of a sample into a sequence. */
 static void mix(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample, size_t from,
                 size_t to)
@@ -181,10 +170,10 @@ static void check_vectors(const char *name)
     {
         struct sample sample = load_sample(model, entry);
         size_t numbers = (sample.count - sample.prompt + 1) * shape->vocabulary;
-        double latents = greatest_difference(sample.latents, sample.expected_latents, sample.spans * shape->width);
+        double latents = vectors_difference(sample.latents, sample.expected_latents, sample.spans * shape->width);
         float *whole = run_sample(&sample, true), *reach = run_sample(&sample, false);
-        double logits = greatest_difference(whole, sample.expected_logits, numbers);
-        double from_reach = greatest_difference(whole, reach, numbers);
+        double logits = vectors_difference(whole, sample.expected_logits, numbers);
+        double from_reach = vectors_difference(whole, reach, numbers);
         print_message("%s, case %zu: differs by %.2g in latents, %.2g in logits; a prompt from its reach on by %.2g\n",
                       name, i, latents, logits, from_reach);
         assert_true(latents <= TOLERANCE);

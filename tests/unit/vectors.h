@@ -3,6 +3,7 @@
 #define LT_TESTS_VECTORS_H
 
 #include <jansson.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,6 +75,18 @@ static inline float *vectors_floats(const json_t *place, size_t count)
     assert_int_equal(fread(numbers, sizeof *numbers, count, file), count);
     fclose(file);
     return numbers;
+}
+
+/* The greatest difference of two arrays. */
+static inline double vectors_difference(const float *a, const float *b, size_t count)
+{
+    double greatest = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)a[i] - (double)b[i]);
+        if (!(difference <= greatest)) /* a NaN counts, too */
+            greatest = isnan(difference) ? INFINITY : difference;
+    }
+    return greatest;
 }
 
 #endif
