@@ -87,7 +87,9 @@ static int decode(struct cycle *cycle)
                                                               .tokens = task->feed,
                                                               .closed = task->feed_closed,
                                                               .count = task->feed_count,
-                                                              .logits = task->logits};
+                                                              .logits = task->logits,
+                                                              .targets = task->feed_targets,
+                                                              .nats = task->feed_nats};
     }
     double began = lt_clock_seconds();
     int code = items ? lt_decode(cycle->served->workspace, cycle->decodes, items) : LT_OK;

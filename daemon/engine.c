@@ -9,6 +9,7 @@
 #include "daemon/cycle.h"
 #include "daemon/generation.h"
 #include "daemon/reply.h"
+#include "daemon/scoring.h"
 #include "daemon/task.h"
 #include "proto/alloc.h"
 
@@ -106,10 +107,16 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     const struct lt_receipt *receipt = &task->receipt;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    if (lt_task_generates(task))
+    switch (task->job->request->method) {
+    case LT_METHOD_GENERATE:
         lt_reply_generation(&writer, task);
-    else
+        break;
+    case LT_METHOD_SCORE:
+        lt_reply_score(&writer, task);
+        break;
+    default:
         lt_reply_encoding(&writer, task);
+    }
     lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->token_count);
     lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
     lt_count(engine->counters, LT_COUNTER_OPERATIONS,
@@ -164,7 +171,8 @@ static const char *model_of(const struct lt_request *request)
     case LT_METHOD_GENERATE:
         return request->generate.model;
     case LT_METHOD_ENCODE:
-        return request->encode.model;
+    case LT_METHOD_SCORE:
+        return request->text.model;
     default:
         return request->latent_get.model;
     }
@@ -180,7 +188,8 @@ static struct lt_served_model *choose_model(struct lt_engine *engine, const stru
         lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
         return NULL;
     }
-    if (request->method != LT_METHOD_GENERATE && !lt_model_has_encoder(served->model)) {
+    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET;
+    if (wants_latents && !lt_model_has_encoder(served->model)) {
         lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
                 lt_model_name(served->model));
         return NULL;
@@ -218,8 +227,19 @@ static bool is_waiting(const struct lt_task *task)
     return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
 }
 
+/* Takes up the piece that was computed; ends what is done. */
+static void advance_scoring(struct lt_engine *engine, struct lt_task *task)
+{
+    bool done = false;
+    int code = lt_scoring_advance(task, &done);
+    if (code)
+        fail_task(engine, task, code);
+    else if (done)
+        finish_task(engine, task);
+}
+
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
-static void advance(struct lt_engine *engine, struct lt_task *task)
+static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
     int code = lt_generation_advance(task);
     if (code) {
@@ -280,10 +300,12 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             continue;
         }
         task->fresh_count = task->feed_count = 0;
-        if (!lt_task_generates(task))
+        if (task->job->request->method == LT_METHOD_SCORE)
+            advance_scoring(engine, task);
+        else if (!lt_task_generates(task))
             finish_task(engine, task);
         else if (!atomic_load(&task->job->paused))
-            advance(engine, task);
+            advance_generation(engine, task);
     }
     lt_free(tasks);
 }

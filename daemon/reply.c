@@ -1,5 +1,6 @@
 #include "daemon/reply.h"
 
+#include <math.h>
 #include <sodium.h>
 
 #include "daemon/clock.h"
@@ -75,6 +76,29 @@ static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *t
     write_count(writer, "span_misses", task->receipt.misses);
 }
 
+/* Seven pairs. */
+static void write_stage_times(struct lt_writer *writer, const struct lt_task *task)
+{
+    const struct lt_receipt *receipt = &task->receipt;
+    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
+    write_milliseconds(writer, "lookup_ms", receipt->lookup);
+    write_milliseconds(writer, "encode_ms", receipt->encode);
+    write_milliseconds(writer, "refine_ms", receipt->refine);
+    write_milliseconds(writer, "mix_ms", receipt->mix);
+    write_milliseconds(writer, "decode_ms", receipt->decode);
+    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+}
+
+static void write_operations(struct lt_writer *writer, const struct lt_receipt *receipt)
+{
+    lt_write_text(writer, "ops");
+    lt_write_map(writer, 4);
+    write_count(writer, "encode", receipt->encode_operations);
+    write_count(writer, "refine", receipt->refine_operations);
+    write_count(writer, "mix", receipt->mix_operations);
+    write_count(writer, "decode", receipt->decode_operations);
+}
+
 void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_receipt *receipt = &task->receipt;
@@ -96,20 +120,9 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, "timings");
     lt_write_map(writer, 8);
     write_milliseconds(writer, "ttft_ms", receipt->first_token);
-    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
-    write_milliseconds(writer, "lookup_ms", receipt->lookup);
-    write_milliseconds(writer, "encode_ms", receipt->encode);
-    write_milliseconds(writer, "refine_ms", receipt->refine);
-    write_milliseconds(writer, "mix_ms", receipt->mix);
-    write_milliseconds(writer, "decode_ms", receipt->decode);
-    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+    write_stage_times(writer, task);
 
-    lt_write_text(writer, "ops");
-    lt_write_map(writer, 4);
-    write_count(writer, "encode", receipt->encode_operations);
-    write_count(writer, "refine", receipt->refine_operations);
-    write_count(writer, "mix", receipt->mix_operations);
-    write_count(writer, "decode", receipt->decode_operations);
+    write_operations(writer, receipt);
     write_spans(writer, task);
 }
 
@@ -134,6 +147,27 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
     lt_write_map(writer, 1);
     write_count(writer, "encode", receipt->encode_operations);
     write_spans(writer, task);
+}
+
+void lt_reply_score(struct lt_writer *writer, const struct lt_task *task)
+{
+    const struct lt_scoring *scoring = &task->scoring;
+    size_t bytes = task->job->request->text.segment.bytes;
+    lt_write_response(writer, task->job->request->id);
+    lt_write_map(writer, 8);
+    lt_write_text(writer, "model");
+    lt_write_text(writer, lt_model_name(task->served->model));
+    write_count(writer, "bytes", bytes);
+    write_count(writer, "tokens", task->token_count);
+    write_count(writer, "pieces", scoring->pieces);
+    lt_write_text(writer, "nats");
+    lt_write_real(writer, scoring->total);
+    lt_write_text(writer, "bits_per_byte");
+    lt_write_real(writer, scoring->total / M_LN2 / (double)bytes);
+    lt_write_text(writer, "timings");
+    lt_write_map(writer, 7);
+    write_stage_times(writer, task);
+    write_operations(writer, &task->receipt);
 }
 
 void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model,

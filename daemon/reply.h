@@ -15,6 +15,9 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task);
 /* The response to encode. */
 void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task);
 
+/* The response to score; the text must be at its end. */
+void lt_reply_score(struct lt_writer *writer, const struct lt_task *task);
+
 /* The response to latent.get; lookups[i] says whether latents[i] was found. */
 void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model,
                       const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/clock.h"
+#include "daemon/scoring.h"
 #include "kernels/spans.h"
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
@@ -12,15 +13,27 @@ bool lt_task_generates(const struct lt_task *task)
     return task->job->request->method == LT_METHOD_GENERATE;
 }
 
+static void forget_spans(struct lt_task *task)
+{
+    lt_free(task->spans);
+    lt_free(task->starts);
+    lt_free(task->latents);
+    lt_free(task->prompt_closed);
+    task->spans = NULL;
+    task->starts = NULL;
+    task->latents = NULL;
+    task->prompt_closed = NULL;
+    task->span_count = 0;
+}
+
 void lt_task_destroy(struct lt_task *task)
 {
     if (!task)
         return;
     lt_free(task->tokens);
-    lt_free(task->spans);
-    lt_free(task->starts);
-    lt_free(task->latents);
-    lt_free(task->prompt_closed);
+    forget_spans(task);
+    lt_free(task->scoring.piece);
+    lt_free(task->scoring.nats);
     lt_sequence_destroy(task->sequence);
     lt_sampler_destroy(task->sampler);
     lt_answer_text_finish(&task->text);
@@ -100,34 +113,36 @@ static int check_context(const struct lt_model *model, size_t tokens, struct lt_
                    lt_model_name(model), context);
 }
 
-/* Cuts the prompt into spans; a model without an encoder has none, and no token closes any. */
-static int cut(struct lt_task *task, const struct prompt *prompt)
+/* Appends the spans of one segment, whose first token is number `begin` of all. */
+static void cut_segment(struct lt_task *task, const uint32_t *tokens, size_t begin, size_t length, uint32_t *ends)
+{
+    const struct lt_span_rule *rule = lt_model_span_rule(task->served->model);
+    size_t count = lt_span_cut(rule, tokens + begin, length, ends), start = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t t = start; t < ends[i]; t++)
+            task->prompt_closed[begin + t] = (uint32_t)(task->span_count + (t + 1 == ends[i]));
+        task->starts[task->span_count] = i == 0;
+        task->spans[task->span_count++] =
+            (struct lt_cache_span){.tokens = tokens + begin + start, .count = (uint32_t)(ends[i] - start)};
+        start = ends[i];
+    }
+}
+
+int lt_task_cut(struct lt_task *task, const uint32_t *tokens, const size_t *ends, size_t segments)
 {
     const struct lt_model *model = task->served->model;
-    const struct lt_span_rule *rule = lt_model_span_rule(model);
-    size_t width = lt_model_shape(model)->width;
-    task->prompt_closed = lt_calloc(prompt->count, sizeof *task->prompt_closed);
+    size_t width = lt_model_shape(model)->width, count = ends[segments - 1];
+    forget_spans(task);
+    task->prompt_closed = lt_calloc(count, sizeof *task->prompt_closed);
     if (!lt_model_has_encoder(model))
         return task->prompt_closed ? LT_OK : LT_ENOMEM;
-    uint32_t *ends = lt_malloc(prompt->count * sizeof *ends);
-    task->spans = lt_calloc(prompt->count, sizeof *task->spans);
-    task->starts = lt_calloc(prompt->count, 1);
-    int code = ends && task->spans && task->starts && task->prompt_closed ? LT_OK : LT_ENOMEM;
-    size_t begin = 0;
-    for (size_t segment = 0; code == LT_OK && segment < prompt->segments; segment++) {
-        const uint32_t *tokens = task->tokens + begin;
-        size_t length = prompt->ends[segment] - begin, count = lt_span_cut(rule, tokens, length, ends), start = 0;
-        for (size_t i = 0; i < count; i++) {
-            for (size_t t = start; t < ends[i]; t++)
-                task->prompt_closed[begin + t] = (uint32_t)(task->span_count + (t + 1 == ends[i]));
-            task->starts[task->span_count] = i == 0;
-            task->spans[task->span_count++] =
-                (struct lt_cache_span){.tokens = tokens + start, .count = (uint32_t)(ends[i] - start)};
-            start = ends[i];
-        }
-        begin = prompt->ends[segment];
-    }
-    lt_free(ends);
+    uint32_t *span_ends = lt_malloc(count * sizeof *span_ends);
+    task->spans = lt_calloc(count, sizeof *task->spans);
+    task->starts = lt_calloc(count, 1);
+    int code = span_ends && task->spans && task->starts && task->prompt_closed ? LT_OK : LT_ENOMEM;
+    for (size_t i = 0, begin = 0; code == LT_OK && i < segments; begin = ends[i++])
+        cut_segment(task, tokens, begin, ends[i] - begin, span_ends);
+    lt_free(span_ends);
     if (code)
         return code;
     task->latents = lt_malloc(task->span_count * width * sizeof *task->latents);
@@ -185,14 +200,17 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
                         generates ? request->generate.stop_count : 0);
     double began = lt_clock_seconds();
     int code = generates ? prompt_from_generate(&prompt, served->model, &request->generate, error)
-                         : prompt_add_segment(&prompt, served->model, NULL, &request->encode.segment, error);
+                         : prompt_add_segment(&prompt, served->model, NULL, &request->text.segment, error);
     task->tokens = prompt.tokens;
     task->token_count = prompt.count;
     if (code == LT_OK && generates)
         code = check_context(served->model, prompt.count, error);
     if (code)
         goto failed;
-    code = cut(task, &prompt);
+    if (request->method == LT_METHOD_SCORE)
+        code = lt_scoring_begin(task);
+    else
+        code = lt_task_cut(task, prompt.tokens, prompt.ends, prompt.segments);
     if (code == LT_OK && generates)
         code = prepare_answer(task);
     if (code) {
@@ -200,7 +218,8 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
         goto failed;
     }
     task->receipt.tokenize = lt_clock_seconds() - began;
-    plan_first_cycle(task);
+    if (request->method != LT_METHOD_SCORE)
+        plan_first_cycle(task);
     *ret_task = task;
     return LT_OK;
 failed:

@@ -1,5 +1,5 @@
-/* A generate or encode request inside the engine: its prompt as tokens and spans, the state of its answer, and the
- * receipt that adds up while it runs.
+/* A generate, encode or score request inside the engine: its prompt as tokens and spans, the state of its answer, and
+ * the receipt that adds up while it runs.
  *
  * The engine works in cycles. In each, a task says which spans it newly needs (`fresh`) and which tokens its decoder is
  * to be fed
@@ -26,6 +26,16 @@ struct lt_receipt {
     uint32_t completion_tokens, completion_spans;
 };
 
+/* A score request on its way through the text. */
+struct lt_scoring {
+    uint32_t *piece; /* [context] */
+    float *nats;     /* [context] of the piece's tokens */
+    size_t count;    /* tokens that this piece predicts */
+    size_t done;     /* tokens of the text that are added up */
+    double total;    /* nats of these */
+    uint32_t pieces;
+};
+
 struct lt_task {
     struct lt_job *job;
     struct lt_served_model *served;
@@ -50,13 +60,17 @@ struct lt_task {
     float *answer_latent;             /* [D] */
     const char *finish_reason;        /* NULL while it runs */
 
+    struct lt_scoring scoring; /* score only */
+
     /* This cycle's work. */
     struct lt_cache_span *fresh; /* [fresh_count] spans to resolve and mix */
     const uint8_t *fresh_starts;
     const float *fresh_latents;
     size_t fresh_count;
-    const uint32_t *feed;  /* [feed_count] tokens to decode */
-    uint32_t *feed_closed; /* [feed_count] */
+    const uint32_t *feed;         /* [feed_count] tokens to decode */
+    uint32_t *feed_closed;        /* [feed_count] */
+    const uint32_t *feed_targets; /* [feed_count], score only */
+    float *feed_nats;             /* [feed_count], score only */
     size_t feed_count;
     uint32_t feed_one, feed_one_closed; /* room for a step's single token */
     uint32_t *prompt_closed;            /* [token_count] */
@@ -69,6 +83,11 @@ struct lt_task {
 int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
                    struct lt_error *error);
 void lt_task_destroy(struct lt_task *task);
+
+/* Cuts tokens into spans, in place of those that the task has, and makes room for their latents. `ends` says where each
+ * segment ends; `tokens` must outlive the spans. A model without an encoder has no spans, and no token closes any.
+ * LT_ENOMEM. */
+int lt_task_cut(struct lt_task *task, const uint32_t *tokens, const size_t *ends, size_t segments);
 
 bool lt_task_generates(const struct lt_task *task);
 

@@ -49,25 +49,40 @@ static void attend(struct lt_workspace *workspace, size_t layer, size_t i)
     lt_attend(parts, sizeof parts / sizeof *parts, heads, workspace->head_width, workspace->attended + i * width);
 }
 
-/* Logits of the rows that want them, a few at a time. */
-static void write_logits(struct lt_workspace *workspace)
+/* Logits of `count` rows whose x stands in `normed`, given to those who want them. */
+static void write_some_logits(struct lt_workspace *workspace, const struct lt_row *const *wanting, size_t count)
 {
     const struct lt_weights *weights = workspace->weights;
-    size_t width = workspace->shape->width, vocabulary = workspace->shape->vocabulary, count = 0;
-    float *wanted[LT_LOGIT_ROWS];
+    size_t width = workspace->shape->width, vocabulary = workspace->shape->vocabulary;
+    lt_rms_norm(workspace->normed, weights->decoder.norm, weights->epsilon, count, width, workspace->normed);
+    lt_gemm(workspace->crew, &weights->logits, workspace->normed, count, workspace->logits, false);
+    for (size_t i = 0; i < count; i++) {
+        const float *logits = workspace->logits + i * vocabulary;
+        if (wanting[i]->logits)
+            memcpy(wanting[i]->logits, logits, vocabulary * sizeof *logits);
+        if (wanting[i]->nats)
+            *wanting[i]->nats = lt_cross_entropy(logits, vocabulary, wanting[i]->target);
+    }
+}
+
+/* A few rows at a time, since logits are large. */
+static void write_logits(struct lt_workspace *workspace)
+{
+    const struct lt_row *wanting[LT_LOGIT_ROWS];
+    size_t width = workspace->shape->width, count = 0;
     for (size_t i = 0; i < workspace->row_count; i++) {
-        if (workspace->rows[i].logits) {
-            memcpy(workspace->normed + count * width, workspace->x + i * width, width * sizeof(float));
-            wanted[count++] = workspace->rows[i].logits;
-        }
-        if (count == LT_LOGIT_ROWS || (count > 0 && i + 1 == workspace->row_count)) {
-            lt_rms_norm(workspace->normed, weights->decoder.norm, weights->epsilon, count, width, workspace->normed);
-            lt_gemm(workspace->crew, &weights->logits, workspace->normed, count, workspace->logits, false);
-            for (size_t j = 0; j < count; j++)
-                memcpy(wanted[j], workspace->logits + j * vocabulary, vocabulary * sizeof(float));
+        const struct lt_row *row = &workspace->rows[i];
+        if (!row->logits && !row->nats)
+            continue;
+        memcpy(workspace->normed + count * width, workspace->x + i * width, width * sizeof(float));
+        wanting[count++] = row;
+        if (count == LT_LOGIT_ROWS) {
+            write_some_logits(workspace, wanting, count);
             count = 0;
         }
     }
+    if (count > 0)
+        write_some_logits(workspace, wanting, count);
 }
 
 static void run_chunk(struct lt_workspace *workspace)
@@ -97,10 +112,12 @@ static void add_row(struct lt_workspace *workspace, struct lt_decode_item *item,
         .token = item->tokens[index],
         .closed = item->closed[index],
         .logits = last ? item->logits : NULL,
+        .nats = item->targets ? item->nats + index : NULL,
+        .target = item->targets ? item->targets[index] : 0,
     };
     uint64_t keys = item->closed[index] + (position < shape->window ? position + 1 : shape->window);
     item->operations += shape->decoder_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, keys));
-    if (last && item->logits)
+    if (item->targets || (last && item->logits))
         item->operations += 2 * (uint64_t)shape->vocabulary * shape->width;
 }
 
@@ -109,6 +126,7 @@ int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size
     for (size_t i = 0; i < count; i++)
         for (size_t index = 0; index < items[i].count; index++)
             if (items[i].tokens[index] >= workspace->shape->vocabulary ||
+                (items[i].targets && items[i].targets[index] >= workspace->shape->vocabulary) ||
                 items[i].closed[index] > items[i].sequence->spans)
                 return LT_EINTERNAL;
     workspace->row_count = 0;

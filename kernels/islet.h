@@ -76,13 +76,15 @@ struct lt_decode_item {
     const uint32_t *tokens;       /* [count] the newest tokens, in order */
     const uint32_t *closed;       /* [count] spans of the sequence that are closed once that token was read */
     size_t count;
-    float *logits;       /* [vocabulary] written: after the last of the tokens; NULL if not wanted */
-    uint64_t operations; /* written */
+    float *logits;           /* [vocabulary] written: after the last of the tokens; NULL if not wanted */
+    const uint32_t *targets; /* [count] the token that came after each; NULL: nothing is scored */
+    float *nats;             /* [count] written if there are targets: -ln of the probability that each had */
+    uint64_t operations;     /* written */
 };
 
 /* Feeds tokens; the decoder keeps its window by itself. The position of the first token ever fed is 0 (only differences
- * matter). LT_EINTERNAL: a token does not exist, or more spans are called closed than were mixed; no sequence was
- * changed. */
+ * matter). LT_EINTERNAL: a token or target does not exist, or more spans are called closed than were mixed; no sequence
+ * was changed. */
 int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size_t count);
 
 /* How many of a prompt's last tokens must be fed so that the next logits equal those of feeding it whole:

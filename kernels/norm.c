@@ -39,3 +39,14 @@ LT_BODY lt_add_body(float *restrict x, const float *restrict y, size_t count)
 }
 
 LT_DISPATCH(lt_add, (float *restrict x, const float *restrict y, size_t count), (x, y, count))
+
+float lt_cross_entropy(const float *logits, size_t count, size_t target)
+{
+    float greatest = logits[0];
+    double sum = 0;
+    for (size_t i = 1; i < count; i++)
+        greatest = logits[i] > greatest ? logits[i] : greatest;
+    for (size_t i = 0; i < count; i++)
+        sum += (double)expf(logits[i] - greatest);
+    return (float)(log(sum) - (double)(logits[target] - greatest));
+}

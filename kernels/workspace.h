@@ -20,6 +20,8 @@ struct lt_row {
     uint32_t token;      /* decode */
     uint32_t closed;     /* decode */
     float *logits;       /* decode: where they are wanted, else NULL */
+    float *nats;         /* decode: where the score of `target` is wanted, else NULL */
+    uint32_t target;     /* decode */
     size_t first;        /* encode: first row of the span */
     size_t count;        /* encode: rows of the span */
 };

@@ -42,13 +42,13 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
     return error;
 }
 
-static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *encode)
+static int read_text(const struct lt_parameters *parameters, struct lt_text_request *request)
 {
     static const char *const names[] = {"text", "model", NULL};
     struct lt_text text;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
-        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, encode->model);
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
     if (error)
         return error;
     const msgpack_object *value = lt_parameter_find(parameters, "text");
@@ -61,7 +61,7 @@ static int read_encode(const struct lt_parameters *parameters, struct lt_encode_
     if (!copy)
         return lt_fail_code(parameters->error, LT_ENOMEM);
     memcpy(copy, text.text, text.bytes);
-    encode->segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
+    request->segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
     return LT_OK;
 }
 
@@ -146,7 +146,8 @@ static int read_parameters(const msgpack_object *params, struct lt_request *requ
     case LT_METHOD_GENERATE:
         return lt_generate_request_read(&parameters, &request->generate);
     case LT_METHOD_ENCODE:
-        return read_encode(&parameters, &request->encode);
+    case LT_METHOD_SCORE:
+        return read_text(&parameters, &request->text);
     case LT_METHOD_LATENT_GET:
         return read_latent_get(&parameters, &request->latent_get);
     case LT_METHOD_CANCEL:
@@ -270,7 +271,8 @@ void lt_request_destroy(struct lt_request *request)
         lt_free(request->generate.segments);
         break;
     case LT_METHOD_ENCODE:
-        lt_free((char *)request->encode.segment.text);
+    case LT_METHOD_SCORE:
+        lt_free((char *)request->text.segment.text);
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);

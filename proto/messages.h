@@ -18,6 +18,7 @@
     X(PING, "ping")                                                                                                    \
     X(GENERATE, "generate")                                                                                            \
     X(ENCODE, "encode")                                                                                                \
+    X(SCORE, "score")                                                                                                  \
     X(LATENT_GET, "latent.get")                                                                                        \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
@@ -71,7 +72,8 @@ struct lt_generate_request {
     bool stream; /* default true: notifications "token" */
 };
 
-struct lt_encode_request {
+/* encode and score */
+struct lt_text_request {
     char model[LT_MODEL_NAME_MAX + 1];
     struct lt_segment segment; /* role document */
 };
@@ -96,7 +98,7 @@ struct lt_request {
     union {
         struct lt_hello_request hello;
         struct lt_generate_request generate;
-        struct lt_encode_request encode;
+        struct lt_text_request text;
         struct lt_latent_get_request latent_get;
         struct lt_cancel_request cancel;
     };

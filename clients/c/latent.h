@@ -235,6 +235,21 @@ int latent_encode(struct latent *latent, const char *model, const char *text, si
                   struct latent_encoding *ret_encoding);
 void latent_encoding_finish(struct latent_encoding *encoding);
 
+/* ---- Score: how well a model predicts a text ---- */
+
+struct latent_score {
+    struct latent_reply *reply;
+    const char *model;
+    uint64_t bytes, tokens;
+    double nats;          /* of all tokens together */
+    double bits_per_byte; /* nats / ln 2 / bytes */
+};
+
+/* `model` NULL: the default model. A text longer than the model's context is scored in pieces of it. */
+int latent_score(struct latent *latent, const char *model, const char *text, size_t bytes,
+                 struct latent_score *ret_score);
+void latent_score_finish(struct latent_score *score);
+
 #ifdef __cplusplus
 }
 #endif

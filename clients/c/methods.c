@@ -166,18 +166,24 @@ void latent_generation_finish(struct latent_generation *generation)
     *generation = (struct latent_generation){0};
 }
 
-int latent_encode(struct latent *latent, const char *model, const char *text, size_t bytes,
-                  struct latent_encoding *ret_encoding)
+static int call_with_text(struct latent *latent, const char *method, const char *model, const char *text, size_t bytes,
+                          struct latent_reply **ret_reply)
 {
-    struct latent_encoding encoding = {0};
     struct call call;
-    call_begin(&call, latent, "encode");
+    call_begin(&call, latent, method);
     lt_write_map(&call.writer, model ? 2 : 1);
     lt_write_text(&call.writer, "text");
     lt_write_text_bytes(&call.writer, text, bytes);
     if (model)
         write_text_pair(&call.writer, "model", model);
-    int code = call_finish(&call, NULL, NULL, &encoding.reply);
+    return call_finish(&call, NULL, NULL, ret_reply);
+}
+
+int latent_encode(struct latent *latent, const char *model, const char *text, size_t bytes,
+                  struct latent_encoding *ret_encoding)
+{
+    struct latent_encoding encoding = {0};
+    int code = call_with_text(latent, "encode", model, text, bytes, &encoding.reply);
     if (code)
         return code;
     encoding.model = latent_value_text(latent_reply_at(encoding.reply, "model"), "");
@@ -195,6 +201,28 @@ void latent_encoding_finish(struct latent_encoding *encoding)
     lt_free(encoding->receipt.spans);
     latent_reply_destroy(encoding->reply);
     *encoding = (struct latent_encoding){0};
+}
+
+int latent_score(struct latent *latent, const char *model, const char *text, size_t bytes,
+                 struct latent_score *ret_score)
+{
+    struct latent_score score = {0};
+    int code = call_with_text(latent, "score", model, text, bytes, &score.reply);
+    if (code)
+        return code;
+    score.model = latent_value_text(latent_reply_at(score.reply, "model"), "");
+    score.bytes = read_uint(score.reply, "bytes");
+    score.tokens = read_uint(score.reply, "tokens");
+    score.nats = read_real(score.reply, "nats");
+    score.bits_per_byte = read_real(score.reply, "bits_per_byte");
+    *ret_score = score;
+    return LT_OK;
+}
+
+void latent_score_finish(struct latent_score *score)
+{
+    latent_reply_destroy(score->reply);
+    *score = (struct latent_score){0};
 }
 
 /* A call of which only the success matters. */

@@ -22,6 +22,7 @@ struct context {
 /* Each takes a connected context and returns an exit code. */
 int command_generate(struct context *context);
 int command_encode(struct context *context);
+int command_score(struct context *context);
 int command_stats(struct context *context);
 int command_info(struct context *context);
 int command_models(struct context *context);

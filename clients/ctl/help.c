@@ -10,6 +10,7 @@ static const char overview[] =
     "Commands:\n"
     "  generate PROMPT   answer a prompt, as it is made\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
+    "  score FILE        how well a model predicts a text, in bits per byte\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
     "  models            the models that it serves\n"
@@ -48,6 +49,10 @@ static const char *const texts[COMMAND_COUNT] = {
     [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
                        "each span its key and where it was found, or why it was not.\n",
+    [COMMAND_SCORE] =
+        "Usage: latentctl score [--model NAME] [--json] FILE\n"
+        "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"
+        "less is better. Long texts are scored in pieces of the model's context.\n",
     [COMMAND_STATS] = "Usage: latentctl stats [--watch] [--json]\n"
                       "Show the counters since the daemon's start and over the lifetime of its store.\n"
                       "\n"

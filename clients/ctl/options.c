@@ -17,10 +17,11 @@ static const struct {
     bool wants_argument;
     bool needs_argument;
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", true, true},   [COMMAND_ENCODE] = {"encode", true, true},
-    [COMMAND_STATS] = {"stats", false, false},       [COMMAND_INFO] = {"info", false, false},
-    [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
-    [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
+    [COMMAND_GENERATE] = {"generate", true, true}, [COMMAND_ENCODE] = {"encode", true, true},
+    [COMMAND_SCORE] = {"score", true, true},       [COMMAND_STATS] = {"stats", false, false},
+    [COMMAND_INFO] = {"info", false, false},       [COMMAND_PING] = {"ping", false, false},
+    [COMMAND_MODELS] = {"models", false, false},   [COMMAND_SHUTDOWN] = {"shutdown", false, false},
+    [COMMAND_HELP] = {"help", true, false},
 };
 
 enum option_key {
@@ -70,7 +71,7 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE);
+        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE);
     default:
         return FOR_GENERATE;
     }
@@ -225,7 +226,7 @@ static bool read_words(struct options *options, int count, char **words)
     if (count > 2)
         return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
     if (count == 1 && commands[options->command].needs_argument && !options->help)
-        return fail(options->command == COMMAND_GENERATE ? "generate needs a PROMPT" : "encode needs a TEXT", "");
+        return fail(commands[options->command].name, " needs its argument");
     options->argument = count > 1 ? words[1] : NULL;
     return true;
 }

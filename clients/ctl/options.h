@@ -12,6 +12,7 @@
 enum command {
     COMMAND_GENERATE,
     COMMAND_ENCODE,
+    COMMAND_SCORE,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -23,7 +24,7 @@ enum command {
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, encode and help; else NULL */
+    const char *argument; /* of generate, encode, score and help; else NULL */
     const char *socket;   /* NULL: the default */
     bool json;
     bool watch;

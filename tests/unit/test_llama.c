@@ -108,6 +108,34 @@ static void equals_pytorch(void **state)
     free(logits);
 }
 
+static void scores_what_came_next(void **state)
+{
+    const struct fixture *fixture = *state;
+    const struct sample *sample = &fixture->samples[0];
+    size_t count = sample->count - 1, first = sample->prompt - 1;
+    float *nats = malloc(count * sizeof *nats);
+    struct lt_sequence *sequence;
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &sequence), LT_OK);
+    struct lt_decode_item item = feed(sequence, sample, 0, count, NULL);
+    item.targets = sample->tokens + 1;
+    item.nats = nats;
+    assert_int_equal(lt_decode(fixture->workspace, &item, 1), LT_OK);
+    for (size_t i = first; i < count; i++) {
+        const float *logits = sample->expected + (i - first) * fixture->vocabulary;
+        double sum = 0;
+        for (size_t j = 0; j < fixture->vocabulary; j++)
+            sum += exp((double)logits[j]);
+        assert_true(fabs((double)nats[i] - (log(sum) - (double)logits[item.targets[i]])) <= TOLERANCE);
+    }
+    uint32_t outside = (uint32_t)fixture->vocabulary;
+    item = feed(sequence, sample, 0, 1, NULL);
+    item.targets = &outside;
+    item.nats = nats;
+    assert_int_equal(lt_decode(fixture->workspace, &item, 1), LT_EINTERNAL);
+    lt_sequence_destroy(sequence);
+    free(nats);
+}
+
 /* To the last bit: in one call, in pieces, and beside the other samples. */
 static void pieces_and_company_change_nothing(void **state)
 {
@@ -144,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(has_no_encoder, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(equals_pytorch, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(scores_what_came_next, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(pieces_and_company_change_nothing, open_fixture, close_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
