@@ -117,7 +117,7 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     default:
         lt_reply_encoding(&writer, task);
     }
-    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->token_count);
+    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
     lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
     lt_count(engine->counters, LT_COUNTER_OPERATIONS,
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
@@ -171,8 +171,9 @@ static const char *model_of(const struct lt_request *request)
     case LT_METHOD_GENERATE:
         return request->generate.model;
     case LT_METHOD_ENCODE:
+        return request->encode.model;
     case LT_METHOD_SCORE:
-        return request->text.model;
+        return request->score.model;
     default:
         return request->latent_get.model;
     }

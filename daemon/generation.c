@@ -58,7 +58,7 @@ int lt_generation_advance(struct lt_task *task)
         return LT_OK;
     }
     if (task->receipt.completion_tokens == request->max_tokens ||
-        task->token_count + task->receipt.completion_tokens >= lt_model_shape(model)->context) {
+        task->prompt.count + task->receipt.completion_tokens >= lt_model_shape(model)->context) {
         task->finish_reason = "length";
         return lt_answer_text_end(&task->text);
     }

@@ -70,7 +70,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_task *task)
 
 static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *task)
 {
-    write_count(writer, "prompt_tokens", task->token_count);
+    write_count(writer, "prompt_tokens", task->prompt.count);
     write_count(writer, "prompt_spans", task->span_count);
     write_count(writer, "span_hits", task->receipt.hits);
     write_count(writer, "span_misses", task->receipt.misses);
@@ -149,21 +149,41 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
     write_spans(writer, task);
 }
 
+static void write_score(struct lt_writer *writer, uint64_t bytes, uint64_t tokens, double nats)
+{
+    write_count(writer, "bytes", bytes);
+    write_count(writer, "tokens", tokens);
+    lt_write_text(writer, "nats");
+    lt_write_real(writer, nats);
+    lt_write_text(writer, "bits_per_byte");
+    lt_write_real(writer, nats / M_LN2 / (double)bytes);
+}
+
 void lt_reply_score(struct lt_writer *writer, const struct lt_task *task)
 {
-    const struct lt_scoring *scoring = &task->scoring;
-    size_t bytes = task->job->request->text.segment.bytes;
+    const struct lt_score_request *request = &task->job->request->score;
+    const struct lt_score *scores = task->scoring.scores;
+    uint64_t bytes = 0, tokens = 0;
+    double nats = 0;
+    for (size_t i = 0; i < request->segment_count; i++) {
+        bytes += request->segments[i].bytes;
+        tokens += scores[i].tokens;
+        nats += scores[i].nats;
+    }
     lt_write_response(writer, task->job->request->id);
-    lt_write_map(writer, 8);
+    lt_write_map(writer, 9);
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
-    write_count(writer, "bytes", bytes);
-    write_count(writer, "tokens", task->token_count);
-    write_count(writer, "pieces", scoring->pieces);
-    lt_write_text(writer, "nats");
-    lt_write_real(writer, scoring->total);
-    lt_write_text(writer, "bits_per_byte");
-    lt_write_real(writer, scoring->total / M_LN2 / (double)bytes);
+    write_score(writer, bytes, tokens, nats);
+    write_count(writer, "pieces", task->scoring.pieces);
+    lt_write_text(writer, "segments");
+    lt_write_array(writer, (uint32_t)request->segment_count);
+    for (size_t i = 0; i < request->segment_count; i++) {
+        lt_write_map(writer, 5);
+        lt_write_text(writer, "role");
+        lt_write_text(writer, lt_role_name(request->segments[i].role));
+        write_score(writer, request->segments[i].bytes, scores[i].tokens, scores[i].nats);
+    }
     lt_write_text(writer, "timings");
     lt_write_map(writer, 7);
     write_stage_times(writer, task);

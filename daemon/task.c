@@ -1,11 +1,8 @@
 #include "daemon/task.h"
 
-#include <string.h>
-
 #include "daemon/clock.h"
 #include "daemon/scoring.h"
 #include "kernels/spans.h"
-#include "kernels/tokenizer.h"
 #include "proto/alloc.h"
 
 bool lt_task_generates(const struct lt_task *task)
@@ -30,7 +27,7 @@ void lt_task_destroy(struct lt_task *task)
 {
     if (!task)
         return;
-    lt_free(task->tokens);
+    lt_prompt_finish(&task->prompt);
     forget_spans(task);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
@@ -40,77 +37,6 @@ void lt_task_destroy(struct lt_task *task)
     lt_free(task->logits);
     lt_free(task->answer_latent);
     lt_free(task);
-}
-
-/* The prompt while it is put together. */
-struct prompt {
-    uint32_t *tokens;
-    size_t count, capacity;
-    size_t ends[LT_SEGMENTS_MAX + 1]; /* token index where each segment ends */
-    size_t segments;
-};
-
-static int prompt_append(struct prompt *prompt, const uint32_t *tokens, size_t count)
-{
-    if (prompt->count + count > prompt->capacity) {
-        size_t capacity = 2 * (prompt->count + count);
-        uint32_t *grown = lt_realloc(prompt->tokens, capacity * sizeof *grown);
-        if (!grown)
-            return LT_ENOMEM;
-        prompt->tokens = grown;
-        prompt->capacity = capacity;
-    }
-    if (count)
-        memcpy(prompt->tokens + prompt->count, tokens, count * sizeof *tokens);
-    prompt->count += count;
-    return LT_OK;
-}
-
-/* control: token that opens the segment, or NULL for bare text. */
-static int prompt_add_segment(struct prompt *prompt, const struct lt_model *model, const uint32_t *control,
-                              const struct lt_segment *segment, struct lt_error *error)
-{
-    uint32_t *tokens = NULL;
-    size_t count = 0;
-    int code = LT_OK;
-    if (segment)
-        code = lt_tokenizer_encode(lt_model_tokenizer(model), segment->text, segment->bytes, &tokens, &count, error);
-    if (code)
-        return code;
-    if (control)
-        code = prompt_append(prompt, control, 1);
-    if (code == LT_OK)
-        code = prompt_append(prompt, tokens, count);
-    lt_free(tokens);
-    if (code)
-        return lt_fail_code(error, code);
-    prompt->ends[prompt->segments++] = prompt->count;
-    return LT_OK;
-}
-
-/* Applies the prompt format that the model was trained with (islet.prompt.* in its file). */
-static int prompt_from_generate(struct prompt *prompt, const struct lt_model *model,
-                                const struct lt_generate_request *request, struct lt_error *error)
-{
-    const struct lt_prompt_format *format = lt_model_prompt_format(model);
-    for (size_t i = 0; i < request->segment_count; i++) {
-        const struct lt_segment *segment = &request->segments[i];
-        bool document = segment->role == LT_ROLE_DOCUMENT || request->format == LT_FORMAT_TEXT;
-        int code = prompt_add_segment(prompt, model, document ? &format->document : &format->user, segment, error);
-        if (code)
-            return code;
-    }
-    return request->format == LT_FORMAT_CHAT ? prompt_add_segment(prompt, model, &format->answer, NULL, error) : LT_OK;
-}
-
-static int check_context(const struct lt_model *model, size_t tokens, struct lt_error *error)
-{
-    uint32_t context = lt_model_shape(model)->context;
-    if (tokens < context)
-        return LT_OK;
-    return lt_fail(error, LT_ECONTEXT,
-                   "the prompt has %zu tokens; model %s takes fewer than %u, prompt and answer together", tokens,
-                   lt_model_name(model), context);
 }
 
 /* Appends the spans of one segment, whose first token is number `begin` of all. */
@@ -179,17 +105,16 @@ static void plan_first_cycle(struct lt_task *task)
     if (!lt_task_generates(task))
         return;
     size_t reach = lt_decode_reach(task->served->model);
-    size_t skipped = task->token_count > reach ? task->token_count - reach : 0;
-    task->feed = task->tokens + skipped;
+    size_t skipped = task->prompt.count > reach ? task->prompt.count - reach : 0;
+    task->feed = task->prompt.tokens + skipped;
     task->feed_closed = task->prompt_closed + skipped;
-    task->feed_count = task->token_count - skipped;
+    task->feed_count = task->prompt.count - skipped;
 }
 
 int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
                    struct lt_error *error)
 {
     const struct lt_request *request = job->request;
-    struct prompt prompt = {0};
     struct lt_task *task = lt_calloc(1, sizeof *task);
     if (!task)
         return lt_fail_code(error, LT_ENOMEM);
@@ -199,18 +124,13 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
                         generates ? request->generate.stop_count : 0);
     double began = lt_clock_seconds();
-    int code = generates ? prompt_from_generate(&prompt, served->model, &request->generate, error)
-                         : prompt_add_segment(&prompt, served->model, NULL, &request->text.segment, error);
-    task->tokens = prompt.tokens;
-    task->token_count = prompt.count;
-    if (code == LT_OK && generates)
-        code = check_context(served->model, prompt.count, error);
+    int code = lt_prompt_make(served->model, request, &task->prompt, error);
     if (code)
         goto failed;
     if (request->method == LT_METHOD_SCORE)
         code = lt_scoring_begin(task);
     else
-        code = lt_task_cut(task, prompt.tokens, prompt.ends, prompt.segments);
+        code = lt_task_cut(task, task->prompt.tokens, task->prompt.ends, task->prompt.segments);
     if (code == LT_OK && generates)
         code = prepare_answer(task);
     if (code) {

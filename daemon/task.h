@@ -15,6 +15,7 @@
 #include "daemon/answer_text.h"
 #include "daemon/cache.h"
 #include "daemon/job.h"
+#include "daemon/prompt.h"
 #include "daemon/served_model.h"
 #include "kernels/sampler.h"
 
@@ -26,14 +27,19 @@ struct lt_receipt {
     uint32_t completion_tokens, completion_spans;
 };
 
+struct lt_score {
+    uint64_t tokens;
+    double nats;
+};
+
 /* A score request on its way through the text. */
 struct lt_scoring {
-    uint32_t *piece; /* [context] */
+    uint32_t *piece; /* [context] a control token and text, if the text goes through in pieces */
     float *nats;     /* [context] of the piece's tokens */
     size_t count;    /* tokens that this piece predicts */
     size_t done;     /* tokens of the text that are added up */
-    double total;    /* nats of these */
     uint32_t pieces;
+    struct lt_score scores[LT_SEGMENTS_MAX]; /* of each segment */
 };
 
 struct lt_task {
@@ -42,9 +48,8 @@ struct lt_task {
     struct lt_task *next; /* in the engine's list */
 
     /* The prompt. */
-    uint32_t *tokens; /* [token_count] */
-    size_t token_count;
-    struct lt_cache_span *spans; /* [span_count]; their tokens point into `tokens` */
+    struct lt_prompt prompt;
+    struct lt_cache_span *spans; /* [span_count] of the prompt, or of the piece that is scored */
     uint8_t *starts;             /* [span_count] 1 where a segment begins */
     size_t span_count;
     float *latents; /* [span_count][D]; freed after the first cycle */
@@ -73,7 +78,7 @@ struct lt_task {
     float *feed_nats;             /* [feed_count], score only */
     size_t feed_count;
     uint32_t feed_one, feed_one_closed; /* room for a step's single token */
-    uint32_t *prompt_closed;            /* [token_count] */
+    uint32_t *prompt_closed;            /* for each token of what was cut: spans closed once it was read */
 
     struct lt_receipt receipt;
 };

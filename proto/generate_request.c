@@ -1,87 +1,9 @@
-/* Reads "generate". First everything is checked with the texts still in the frame, then one block is made for the
- * segments and all texts, so that a request costs one allocation however many segments it has. */
 #include "proto/generate_request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "proto/alloc.h"
-
-static int read_segment(const struct lt_parameters *parameters, const msgpack_object *value, uint32_t index,
-                        struct lt_segment *segment)
-{
-    static const char *const names[] = {"role", "text", NULL};
-    static const char *const roles[] = {"document", "user", NULL};
-    char label[48];
-    struct lt_text text;
-    int role = -1;
-    snprintf(label, sizeof label, "generate: segments[%" PRIu32 "]", index);
-    if (value->type != MSGPACK_OBJECT_MAP)
-        return lt_parameter_wrong(parameters, label + strlen("generate: "), "a map of \"role\" and \"text\"", value);
-    struct lt_parameters inner = {value->via.map.ptr, value->via.map.size, label, parameters->error};
-    int error = lt_parameters_check_names(&inner, names);
-    if (!error)
-        error = lt_parameter_choice(&inner, "role", roles, &role);
-    if (error)
-        return error;
-    if (role < 0)
-        return lt_parameter_wrong(&inner, "role", "\"document\" or \"user\"", NULL);
-    const msgpack_object *found = lt_parameter_find(&inner, "text");
-    if (!found)
-        return lt_parameter_wrong(&inner, "text", "a string", NULL);
-    error = lt_parameter_text(&inner, found, "text", LT_PROMPT_BYTES_MAX, &text);
-    if (error)
-        return error;
-    segment->role = role == 0 ? LT_ROLE_DOCUMENT : LT_ROLE_USER;
-    segment->text = text.text;
-    segment->bytes = text.bytes;
-    return LT_OK;
-}
-
-static int read_prompt(const struct lt_parameters *parameters, const msgpack_object *prompt,
-                       struct lt_generate_request *request)
-{
-    struct lt_text text;
-    int error = lt_parameter_text(parameters, prompt, "prompt", LT_PROMPT_BYTES_MAX, &text);
-    if (error)
-        return error;
-    request->segments = lt_calloc(1, sizeof *request->segments);
-    if (!request->segments)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    request->segment_count = 1;
-    request->segments[0] = (struct lt_segment){LT_ROLE_USER, text.text, text.bytes};
-    return LT_OK;
-}
-
-static int read_segments(const struct lt_parameters *parameters, struct lt_generate_request *request)
-{
-    const msgpack_object *prompt = lt_parameter_find(parameters, "prompt");
-    const msgpack_object *segments = lt_parameter_find(parameters, "segments");
-    size_t bytes = 0;
-    if (!prompt == !segments)
-        return lt_fail(parameters->error, LT_EPARAM, "%s: exactly one of prompt and segments must be given; found %s",
-                       parameters->method, prompt ? "both" : "neither");
-    if (prompt)
-        return read_prompt(parameters, prompt, request);
-    int error = lt_parameter_array(parameters, segments, "segments", 1, LT_SEGMENTS_MAX);
-    if (error)
-        return error;
-    request->segments = lt_calloc(segments->via.array.size, sizeof *request->segments);
-    if (!request->segments)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    request->segment_count = segments->via.array.size;
-    for (uint32_t i = 0; i < segments->via.array.size; i++) {
-        error = read_segment(parameters, &segments->via.array.ptr[i], i, &request->segments[i]);
-        if (error)
-            return error;
-        bytes += request->segments[i].bytes;
-    }
-    if (bytes > LT_PROMPT_BYTES_MAX)
-        return lt_fail(parameters->error, LT_ETOOLARGE, "%s: segments have %zu bytes together; the most is %u",
-                       parameters->method, bytes, LT_PROMPT_BYTES_MAX);
-    return LT_OK;
-}
+#include "proto/segments.h"
 
 static int read_stops(const struct lt_parameters *parameters, struct lt_generate_request *request)
 {
@@ -134,36 +56,11 @@ static int read_sampling(const struct lt_parameters *parameters, struct lt_gener
     return error;
 }
 
-/* Copies `*text` to *at and points it there; *at moves on. */
-static void own(const char **text, size_t bytes, char **at)
-{
-    *text = memcpy(*at, *text, bytes);
-    *at += bytes;
-}
-
-static int own_texts(const struct lt_parameters *parameters, struct lt_generate_request *request)
-{
-    size_t bytes = request->segment_count * sizeof *request->segments;
-    for (size_t i = 0; i < request->segment_count; i++)
-        bytes += request->segments[i].bytes;
-    for (size_t i = 0; i < request->stop_count; i++)
-        bytes += request->stop[i].bytes;
-    struct lt_segment *segments = lt_realloc(request->segments, bytes);
-    if (!segments)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    request->segments = segments;
-    char *at = (char *)(segments + request->segment_count);
-    for (size_t i = 0; i < request->segment_count; i++)
-        own(&segments[i].text, segments[i].bytes, &at);
-    for (size_t i = 0; i < request->stop_count; i++)
-        own(&request->stop[i].text, request->stop[i].bytes, &at);
-    return LT_OK;
-}
-
 int lt_generate_request_read(const struct lt_parameters *parameters, struct lt_generate_request *request)
 {
     static const char *const names[] = {"prompt", "segments", "model", "format", "max_tokens", "temperature",
                                         "top_k",  "top_p",    "seed",  "stop",   "stream",     NULL};
+    static const struct lt_segments_rule rule = {"prompt", LT_ROLE_USER, LT_ROLE_USER};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
@@ -174,9 +71,10 @@ int lt_generate_request_read(const struct lt_parameters *parameters, struct lt_g
     if (!error)
         error = read_stops(parameters, request);
     if (!error)
-        error = read_segments(parameters, request);
+        error = lt_segments_read(parameters, &rule, &request->segments, &request->segment_count);
     if (!error)
-        error = own_texts(parameters, request);
+        error =
+            lt_segments_own(parameters, &request->segments, request->segment_count, request->stop, request->stop_count);
     if (error)
         return error;
     if (request->format == LT_FORMAT_TEXT)

@@ -14,6 +14,7 @@
 #include "proto/generate_request.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
+#include "proto/segments.h"
 
 #define KEY_TEXT_BYTES (2 * LT_SPAN_KEY_BYTES)
 
@@ -42,7 +43,7 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
     return error;
 }
 
-static int read_text(const struct lt_parameters *parameters, struct lt_text_request *request)
+static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *request)
 {
     static const char *const names[] = {"text", "model", NULL};
     struct lt_text text;
@@ -63,6 +64,21 @@ static int read_text(const struct lt_parameters *parameters, struct lt_text_requ
     memcpy(copy, text.text, text.bytes);
     request->segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
     return LT_OK;
+}
+
+static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
+{
+    static const char *const names[] = {"text", "segments", "model", NULL};
+    static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT, LT_ROLE_ANSWER};
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error)
+        error = lt_segments_read(parameters, &rule, &request->segments, &request->segment_count);
+    if (!error)
+        error = lt_segments_own(parameters, &request->segments, request->segment_count, NULL, 0);
+    request->in_pieces = lt_parameter_find(parameters, "text") != NULL;
+    return error;
 }
 
 static int digit_of(char character)
@@ -146,8 +162,9 @@ static int read_parameters(const msgpack_object *params, struct lt_request *requ
     case LT_METHOD_GENERATE:
         return lt_generate_request_read(&parameters, &request->generate);
     case LT_METHOD_ENCODE:
+        return read_encode(&parameters, &request->encode);
     case LT_METHOD_SCORE:
-        return read_text(&parameters, &request->text);
+        return read_score(&parameters, &request->score);
     case LT_METHOD_LATENT_GET:
         return read_latent_get(&parameters, &request->latent_get);
     case LT_METHOD_CANCEL:
@@ -271,8 +288,10 @@ void lt_request_destroy(struct lt_request *request)
         lt_free(request->generate.segments);
         break;
     case LT_METHOD_ENCODE:
+        lt_free((char *)request->encode.segment.text);
+        break;
     case LT_METHOD_SCORE:
-        lt_free((char *)request->text.segment.text);
+        lt_free(request->score.segments);
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);

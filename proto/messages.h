@@ -38,7 +38,10 @@ const char *lt_method_name(enum lt_method method);
 enum lt_segment_role {
     LT_ROLE_DOCUMENT, /* "document": text to know about */
     LT_ROLE_USER,     /* "user": what is asked */
+    LT_ROLE_ANSWER,   /* "answer": what was said to it; in score only */
 };
+
+const char *lt_role_name(enum lt_segment_role role);
 
 /* Text of one segment: valid UTF-8, not empty, not terminated. */
 struct lt_segment {
@@ -72,10 +75,16 @@ struct lt_generate_request {
     bool stream; /* default true: notifications "token" */
 };
 
-/* encode and score */
-struct lt_text_request {
+struct lt_encode_request {
     char model[LT_MODEL_NAME_MAX + 1];
     struct lt_segment segment; /* role document */
+};
+
+struct lt_score_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    struct lt_segment *segments; /* at least one */
+    size_t segment_count;
+    bool in_pieces; /* given as one text: it may be longer than the context */
 };
 
 struct lt_latent_get_request {
@@ -98,7 +107,8 @@ struct lt_request {
     union {
         struct lt_hello_request hello;
         struct lt_generate_request generate;
-        struct lt_text_request text;
+        struct lt_encode_request encode;
+        struct lt_score_request score;
         struct lt_latent_get_request latent_get;
         struct lt_cancel_request cancel;
     };

@@ -58,6 +58,21 @@ def test_generation_beside_it_is_not_held_up_to_its_end(both):
         assert answered == [generating, scoring]
 
 
+@pytest.mark.parametrize("model", ["tiny", "tiny-llama"])
+def test_segments_are_scored_together(both, model):
+    segments = [{"role": "document", "text": "The King had a wife with golden hair."},
+                {"role": "user", "text": "What kind of hair?"}, {"role": "answer", "text": "golden hair"}]
+    with both.connect() as connection:
+        score = connection.call("score", {"segments": segments, "model": model})
+        alone = connection.call("score", {"segments": segments[:1], "model": model})
+        as_text = connection.call("score", {"text": segments[0]["text"], "model": model})
+    assert [part["role"] for part in score["segments"]] == ["document", "user", "answer"]
+    assert [part["bytes"] for part in score["segments"]] == [len(segment["text"]) for segment in segments]
+    for key in ("bytes", "tokens", "nats"):
+        assert score[key] == pytest.approx(sum(part[key] for part in score["segments"]))
+    assert score["segments"][0]["nats"] == alone["nats"] == as_text["nats"], "what follows changes nothing"
+
+
 def test_command_scores_files_longer_than_a_request(both, tmp_path):
     file = tmp_path / "long.txt"
     file.write_text("".join(f"Line {number} says that the King had a wife.\n" for number in range(14000)))
@@ -75,13 +90,18 @@ def test_command_scores_files_longer_than_a_request(both, tmp_path):
 
 def test_bad_input(both, tmp_path):
     with both.connect() as connection:
-        for parameters, named in (({}, "text"), ({"text": ""}, "text"), ({"text": "x", "prompt": "y"}, "prompt")):
+        for parameters, named in (({}, "text"), ({"text": ""}, "text"), ({"text": "x", "prompt": "y"}, "prompt"),
+                                  ({"text": "x", "segments": []}, "both"),
+                                  ({"segments": [{"role": "judge", "text": "x"}]}, "answer")):
             with pytest.raises(DaemonError) as failure:
                 connection.call("score", parameters)
             assert failure.value.name == "bad_parameter" and named in failure.value.message
         with pytest.raises(DaemonError) as failure:
             connection.call("score", {"text": "x", "model": "nobody"})
         assert failure.value.name == "unknown_model"
+        with pytest.raises(DaemonError) as failure:
+            connection.call("score", {"segments": [{"role": "document", "text": "word " * 400}]})
+        assert failure.value.name == "context_exceeded"
     missing = run_ctl("score", tmp_path / "missing.txt", socket=both.socket)
     assert missing.returncode == 1 and "missing.txt: No such file" in missing.stderr
     empty = run_ctl("score", "-", socket=both.socket, input="")

@@ -85,8 +85,8 @@ static void takes_the_vectors(void **state)
 
     request = decode_vector("encode", 5);
     assert_int_equal(request->method, LT_METHOD_ENCODE);
-    assert_int_equal(request->text.segment.role, LT_ROLE_DOCUMENT);
-    expect_text(request->text.segment.text, request->text.segment.bytes, "na\xc3\xafve");
+    assert_int_equal(request->encode.segment.role, LT_ROLE_DOCUMENT);
+    expect_text(request->encode.segment.text, request->encode.segment.bytes, "na\xc3\xafve");
     lt_request_destroy(request);
 
     request = decode_vector("latent-get", 6);

@@ -10,24 +10,7 @@
 #include "proto/alloc.h"
 #include "proto/error.h"
 #include "proto/writer.h"
-
-static struct lt_buffer buffer;
-static struct lt_writer writer;
-
-static int begin(void **state)
-{
-    (void)state;
-    lt_buffer_init(&buffer, 1024);
-    lt_writer_init(&writer, &buffer);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    lt_buffer_finish(&buffer);
-    return 0;
-}
+#include "written.h"
 
 static void expect_bytes(const char *bytes, size_t size)
 {
@@ -89,6 +72,7 @@ static void writes_errors(void **state)
 static void keeps_the_first_failure(void **state)
 {
     (void)state;
+    buffer.max = 1024;
     char text[2000];
     memset(text, 'x', sizeof text);
     lt_write_text_bytes(&writer, text, sizeof text);

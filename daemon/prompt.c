@@ -1,0 +1,115 @@
+#include "daemon/prompt.h"
+
+#include <string.h>
+
+#include "kernels/tokenizer.h"
+#include "proto/alloc.h"
+
+static int append(struct lt_prompt *prompt, const uint32_t *tokens, size_t count)
+{
+    if (prompt->count + count > prompt->capacity) {
+        size_t capacity = 2 * (prompt->count + count);
+        uint32_t *grown = lt_realloc(prompt->tokens, capacity * sizeof *grown);
+        if (!grown)
+            return LT_ENOMEM;
+        prompt->tokens = grown;
+        prompt->capacity = capacity;
+    }
+    if (count)
+        memcpy(prompt->tokens + prompt->count, tokens, count * sizeof *tokens);
+    prompt->count += count;
+    return LT_OK;
+}
+
+/* control: token that opens the segment, or NULL for bare text. */
+static int add_segment(struct lt_prompt *prompt, const struct lt_model *model, const uint32_t *control,
+                       const struct lt_segment *segment, struct lt_error *error)
+{
+    uint32_t *tokens = NULL;
+    size_t count = 0;
+    int code = LT_OK;
+    if (segment)
+        code = lt_tokenizer_encode(lt_model_tokenizer(model), segment->text, segment->bytes, &tokens, &count, error);
+    if (code)
+        return code;
+    if (control)
+        code = append(prompt, control, 1);
+    if (code == LT_OK)
+        code = append(prompt, tokens, count);
+    lt_free(tokens);
+    if (code)
+        return lt_fail_code(error, code);
+    prompt->ends[prompt->segments++] = prompt->count;
+    return LT_OK;
+}
+
+static const uint32_t *control_of(const struct lt_prompt_format *format, enum lt_segment_role role)
+{
+    switch (role) {
+    case LT_ROLE_USER:
+        return &format->user;
+    case LT_ROLE_ANSWER:
+        return &format->answer;
+    case LT_ROLE_DOCUMENT:
+        break;
+    }
+    return &format->document;
+}
+
+static int add_segments(struct lt_prompt *prompt, const struct lt_model *model, const struct lt_segment *segments,
+                        size_t count, struct lt_error *error)
+{
+    int code = LT_OK;
+    for (size_t i = 0; code == LT_OK && i < count; i++)
+        code = add_segment(prompt, model, control_of(lt_model_prompt_format(model), segments[i].role), &segments[i],
+                           error);
+    return code;
+}
+
+static int check_context(const struct lt_model *model, size_t tokens, struct lt_error *error)
+{
+    uint32_t context = lt_model_shape(model)->context;
+    if (tokens < context)
+        return LT_OK;
+    return lt_fail(error, LT_ECONTEXT,
+                   "the prompt has %zu tokens; model %s takes fewer than %u, prompt and answer together", tokens,
+                   lt_model_name(model), context);
+}
+
+static int make_generate(struct lt_prompt *prompt, const struct lt_model *model,
+                         const struct lt_generate_request *request, struct lt_error *error)
+{
+    int code = add_segments(prompt, model, request->segments, request->segment_count, error);
+    if (code == LT_OK && request->format == LT_FORMAT_CHAT)
+        code = add_segment(prompt, model, &lt_model_prompt_format(model)->answer, NULL, error);
+    return code == LT_OK ? check_context(model, prompt->count, error) : code;
+}
+
+static int make_score(struct lt_prompt *prompt, const struct lt_model *model, const struct lt_score_request *request,
+                      struct lt_error *error)
+{
+    if (request->in_pieces)
+        return add_segment(prompt, model, NULL, &request->segments[0], error);
+    int code = add_segments(prompt, model, request->segments, request->segment_count, error);
+    return code == LT_OK ? check_context(model, prompt->count, error) : code;
+}
+
+int lt_prompt_make(const struct lt_model *model, const struct lt_request *request, struct lt_prompt *ret_prompt,
+                   struct lt_error *error)
+{
+    *ret_prompt = (struct lt_prompt){0};
+    switch (request->method) {
+    case LT_METHOD_GENERATE:
+        return make_generate(ret_prompt, model, &request->generate, error);
+    case LT_METHOD_SCORE:
+        return make_score(ret_prompt, model, &request->score, error);
+    default:
+        return add_segment(ret_prompt, model, NULL, &request->encode.segment, error);
+    }
+}
+
+void lt_prompt_finish(struct lt_prompt *prompt)
+{
+    lt_free(prompt->tokens);
+    *prompt = (struct lt_prompt){0};
+}
