@@ -26,6 +26,11 @@ def export(arguments):
     export_model(load_config(arguments.name), Path(arguments.output))
 
 
+def evaluate(arguments):
+    from .evaluate import run
+    run(arguments.models, arguments.data, arguments.json)
+
+
 def vectors(arguments):
     from . import vectors as writer
     writer.write_tiny()
@@ -48,6 +53,11 @@ def main():
     command.add_argument("name", help="a configuration in model/configs")
     command.add_argument("output", help="model file to write")
     command.set_defaults(run=export)
+    command = commands.add_parser("evaluate", help="measure model files through the daemon")
+    command.add_argument("models", nargs="+", help="model files; the first is what the others are compared with")
+    command.add_argument("--data", required=True, help="folder of the corpora")
+    command.add_argument("--json", help="file for the results")
+    command.set_defaults(run=evaluate)
     command = commands.add_parser("vectors", help="write tests/vectors from PyTorch")
     command.add_argument("name", help="the shipped model's configuration")
     command.set_defaults(run=vectors)
