@@ -8,6 +8,7 @@
 #include "daemon/cache.h"
 #include "daemon/cycle.h"
 #include "daemon/generation.h"
+#include "daemon/latent_get.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/task.h"
@@ -138,31 +139,12 @@ static struct lt_served_model *find_model(struct lt_engine *engine, const char *
 
 static void get_latents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
 {
-    const struct lt_latent_get_request *request = &job->request->latent_get;
-    uint32_t width = lt_model_shape(model)->width;
-    struct lt_latent *latents = lt_calloc(request->key_count, sizeof *latents);
-    enum lt_lookup *lookups = lt_calloc(request->key_count, sizeof *lookups);
-    uint16_t *payloads = lt_malloc(request->key_count * width * sizeof *payloads);
     struct lt_buffer bytes;
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = latents && lookups && payloads ? LT_OK : LT_ENOMEM;
-    if (code == LT_OK) {
-        for (size_t i = 0; i < request->key_count; i++) {
-            latents[i] = (struct lt_latent){.type = LT_LATENT_F16, .dimension = width, .payload = payloads + i * width};
-            memcpy(latents[i].key.bytes, request->keys[i], LT_SPAN_KEY_BYTES);
-        }
-        code = lt_store_get(engine->store, latents, request->key_count, lookups);
-    }
-    if (code == LT_OK) {
-        lt_reply_latents(&writer, job->request->id, model, latents, lookups, request->key_count);
-        code = writer.error;
-    }
+    int code = lt_latent_get(engine->store, model, job->request, &writer);
     answer_written(engine, job, &bytes, code);
-    lt_free(latents);
-    lt_free(lookups);
-    lt_free(payloads);
 }
 
 static const char *model_of(const struct lt_request *request)
