@@ -72,6 +72,7 @@ class TrainConfig:
     window_dropout: float
     split_segments: float
     reconstruction: float
+    encoder: str
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,10 @@ class Optimisers:
     """Steps both and scales both learning rates by one schedule."""
 
     def __init__(self, model, train):
-        matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and "embedding" not in n and "positions" not in n]
+        trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
+        matrices = [p for n, p in trained if p.dim() == 2 and "embedding" not in n and "positions" not in n]
         chosen = {id(p) for p in matrices}
-        others = [p for p in model.parameters() if id(p) not in chosen]
+        others = [p for _, p in trained if id(p) not in chosen]
         self.members = [
             Muon(matrices, train.matrix_rate),
             torch.optim.AdamW(others, train.rate, betas=(0.9, 0.95), weight_decay=0.0),

@@ -92,6 +92,8 @@ class Run:
         classes = token_classes(tokenizer, config.span.rule)
         torch.manual_seed(config.train.seed)
         self.model = build(config).to(self.device)
+        if config.train.encoder:
+            self.take_encoder(config.train.encoder)
         self.call = torch.compile(self.model) if self.device == "cuda" else self.model
         self.optimisers = Optimisers(self.model, config.train)
         self.maker = RowMaker(config, tokens, "train", classes, config.train.seed)
@@ -99,6 +101,14 @@ class Run:
         self.valid = [valid.batch(config.train.batch) for _ in range(VALIDATION_BATCHES)]
         self.seen, self.seconds, self.history = 0, 0.0, []
         self.resume()
+
+    def take_encoder(self, name):
+        """Embeddings and encoder of another trained model, so that latents of the one serve the other."""
+        state = torch.load(MODEL_FOLDER / "run" / name / "checkpoint.pt", map_location=self.device)["model"]
+        for key, parameter in self.model.named_parameters():
+            if key.startswith(("embedding.", "encoder.")):
+                parameter.data.copy_(state[key])
+                parameter.requires_grad_(False)
 
     @property
     def checkpoint(self):
