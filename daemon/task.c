@@ -84,7 +84,8 @@ static int prepare_answer(struct lt_task *task)
 {
     const struct lt_model *model = task->served->model;
     const struct lt_generate_request *request = &task->job->request->generate;
-    const struct lt_sampling sampling = {request->temperature, request->top_k, request->top_p, request->seed};
+    const struct lt_sampling sampling = {request->temperature, request->top_k, request->top_p, request->seed,
+                                         request->repetition_penalty};
     int code = lt_sequence_create(model, task->span_count + 8, &task->sequence);
     if (code)
         return code;

@@ -18,8 +18,11 @@ struct lt_sampler {
     uint64_t state;
     uint32_t end;
     uint32_t allowed_count;
-    uint32_t *allowed;            /* tokens that may be drawn, ascending */
-    struct candidate *candidates; /* [allowed_count] scratch */
+    uint32_t *allowed;                    /* tokens that may be drawn, ascending */
+    struct candidate *candidates;         /* [allowed_count] scratch */
+    uint8_t *recent;                      /* [vocabulary] how often a token stands in `drawn` */
+    uint32_t drawn[LT_REPETITION_TOKENS]; /* a ring */
+    uint64_t drawn_count;
 };
 
 int lt_sampler_create(const struct lt_tokenizer *tokenizer, uint32_t end, const struct lt_sampling *sampling,
@@ -31,7 +34,8 @@ int lt_sampler_create(const struct lt_tokenizer *tokenizer, uint32_t end, const 
         return LT_ENOMEM;
     sampler->allowed = lt_malloc(vocabulary * sizeof *sampler->allowed);
     sampler->candidates = lt_malloc(vocabulary * sizeof *sampler->candidates);
-    if (!sampler->allowed || !sampler->candidates) {
+    sampler->recent = lt_calloc(vocabulary, sizeof *sampler->recent);
+    if (!sampler->allowed || !sampler->candidates || !sampler->recent) {
         lt_sampler_destroy(sampler);
         return LT_ENOMEM;
     }
@@ -54,6 +58,7 @@ void lt_sampler_destroy(struct lt_sampler *sampler)
         return;
     lt_free(sampler->allowed);
     lt_free(sampler->candidates);
+    lt_free(sampler->recent);
     lt_free(sampler);
 }
 
@@ -92,13 +97,32 @@ static void sift(struct candidate *heap, size_t count)
     heap[at] = top;
 }
 
+/* Towards less likely, whatever the sign. */
+static float penalise(const struct lt_sampler *sampler, uint32_t token, float logit)
+{
+    float penalty = (float)sampler->sampling.repetition_penalty;
+    if (!sampler->recent[token] || penalty <= 1)
+        return logit;
+    return logit > 0 ? logit / penalty : logit * penalty;
+}
+
+static void remember(struct lt_sampler *sampler, uint32_t token)
+{
+    uint32_t *place = &sampler->drawn[sampler->drawn_count % LT_REPETITION_TOKENS];
+    if (sampler->drawn_count++ >= LT_REPETITION_TOKENS)
+        sampler->recent[*place]--;
+    *place = token;
+    sampler->recent[token]++;
+}
+
 /* The best `limit` of the allowed tokens, sorted; tokens whose logit is not a number are left out. */
 static size_t choose_candidates(struct lt_sampler *sampler, const float *logits, size_t limit)
 {
     struct candidate *chosen = sampler->candidates;
     size_t count = 0;
     for (uint32_t i = 0; i < sampler->allowed_count; i++) {
-        struct candidate next = {.logit = logits[sampler->allowed[i]], .token = sampler->allowed[i]};
+        uint32_t token = sampler->allowed[i];
+        struct candidate next = {.logit = penalise(sampler, token, logits[token]), .token = token};
         if (!isfinite(next.logit))
             continue;
         if (count < limit) {
@@ -120,7 +144,7 @@ static size_t choose_candidates(struct lt_sampler *sampler, const float *logits,
     return count;
 }
 
-uint32_t lt_sampler_next(struct lt_sampler *sampler, const float *logits)
+static uint32_t draw_token(struct lt_sampler *sampler, const float *logits)
 {
     const struct lt_sampling *sampling = &sampler->sampling;
     bool greedy = sampling->temperature <= 0;
@@ -146,4 +170,11 @@ uint32_t lt_sampler_next(struct lt_sampler *sampler, const float *logits)
             return candidates[i].token;
     }
     return candidates[kept - 1].token;
+}
+
+uint32_t lt_sampler_next(struct lt_sampler *sampler, const float *logits)
+{
+    uint32_t token = draw_token(sampler, logits);
+    remember(sampler, token);
+    return token;
 }

@@ -39,6 +39,7 @@ static int read_sampling(const struct lt_parameters *parameters, struct lt_gener
     uint64_t max_tokens = 128, top_k = 40;
     request->temperature = 0.7;
     request->top_p = 0.95;
+    request->repetition_penalty = 1.2;
     request->stream = true;
     int error = lt_parameter_uint(parameters, "max_tokens", 1, LT_GENERATE_TOKENS_MAX, &max_tokens);
     if (!error)
@@ -47,6 +48,9 @@ static int read_sampling(const struct lt_parameters *parameters, struct lt_gener
         error = lt_parameter_uint(parameters, "top_k", 0, LT_TOP_K_MAX, &top_k);
     if (!error)
         error = lt_parameter_real(parameters, "top_p", 0, true, 1, &request->top_p);
+    if (!error)
+        error = lt_parameter_real(parameters, "repetition_penalty", 1, false, LT_REPETITION_PENALTY_MAX,
+                                  &request->repetition_penalty);
     if (!error)
         error = lt_parameter_uint(parameters, "seed", 0, UINT64_MAX, &request->seed);
     if (!error)
@@ -59,7 +63,8 @@ static int read_sampling(const struct lt_parameters *parameters, struct lt_gener
 int lt_generate_request_read(const struct lt_parameters *parameters, struct lt_generate_request *request)
 {
     static const char *const names[] = {"prompt", "segments", "model", "format", "max_tokens", "temperature",
-                                        "top_k",  "top_p",    "seed",  "stop",   "stream",     NULL};
+                                        "top_k",  "top_p",    "seed",  "stop",   "stream",     "repetition_penalty",
+                                        NULL};
     static const struct lt_segments_rule rule = {"prompt", LT_ROLE_USER, LT_ROLE_USER};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)

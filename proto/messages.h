@@ -64,12 +64,13 @@ struct lt_generate_request {
     char model[LT_MODEL_NAME_MAX + 1]; /* empty: the default model */
     struct lt_segment *segments;       /* at least one */
     size_t segment_count;
-    enum lt_format format; /* "format", default chat */
-    uint32_t max_tokens;   /* default 128 */
-    double temperature;    /* default 0.7 */
-    uint32_t top_k;        /* default 40 */
-    double top_p;          /* default 0.95 */
-    uint64_t seed;         /* default 0: the same request gives the same answer */
+    enum lt_format format;     /* "format", default chat */
+    uint32_t max_tokens;       /* default 128 */
+    double temperature;        /* default 0.7 */
+    uint32_t top_k;            /* default 40 */
+    double top_p;              /* default 0.95 */
+    double repetition_penalty; /* default 1.2; 1 is none */
+    uint64_t seed;             /* default 0: the same request gives the same answer */
     struct lt_text stop[LT_STOP_TEXTS_MAX];
     size_t stop_count;
     bool stream; /* default true: notifications "token" */

@@ -190,14 +190,15 @@ struct latent_generate_options {
     const char *prompt; /* terminated; the same as one user segment */
     const struct latent_segment *segments;
     size_t segment_count;
-    const char *model;       /* NULL: the daemon's default model */
-    const char *format;      /* "chat" or "text" (continue the text); NULL: "chat" */
-    uint32_t max_tokens;     /* 0: 128 */
-    double temperature;      /* 0: always the likeliest token; negative: 0.7 */
-    int32_t top_k;           /* 0: no such limit; negative: 40 */
-    double top_p;            /* negative: 0.95 */
-    uint64_t seed;           /* the same seed, the same answer */
-    const char *const *stop; /* texts that end the answer */
+    const char *model;         /* NULL: the daemon's default model */
+    const char *format;        /* "chat" or "text" (continue the text); NULL: "chat" */
+    uint32_t max_tokens;       /* 0: 128 */
+    double temperature;        /* 0: always the likeliest token; negative: 0.7 */
+    int32_t top_k;             /* 0: no such limit; negative: 40 */
+    double top_p;              /* negative: 0.95 */
+    double repetition_penalty; /* 1: none; negative: 1.2 */
+    uint64_t seed;             /* the same seed, the same answer */
+    const char *const *stop;   /* texts that end the answer */
     size_t stop_count;
 };
 

@@ -67,7 +67,7 @@ static int read_receipt(struct latent *latent, const struct latent_reply *reply,
 
 void latent_generate_options_init(struct latent_generate_options *options)
 {
-    *options = (struct latent_generate_options){.temperature = -1, .top_k = -1, .top_p = -1};
+    *options = (struct latent_generate_options){.temperature = -1, .top_k = -1, .top_p = -1, .repetition_penalty = -1};
 }
 
 static void write_text_pair(struct lt_writer *writer, const char *name, const char *text)
@@ -94,7 +94,8 @@ static void write_options(struct lt_writer *writer, const struct latent_generate
 {
     uint32_t pairs = 2 + (options->prompt != NULL) + (options->segments != NULL) + (options->model != NULL) +
                      (options->format != NULL) + (options->max_tokens > 0) + (options->temperature >= 0) +
-                     (options->top_k >= 0) + (options->top_p >= 0) + (options->stop_count > 0);
+                     (options->top_k >= 0) + (options->top_p >= 0) + (options->repetition_penalty >= 0) +
+                     (options->stop_count > 0);
     lt_write_map(writer, pairs);
     lt_write_text(writer, "stream");
     lt_write_bool(writer, stream);
@@ -119,6 +120,10 @@ static void write_options(struct lt_writer *writer, const struct latent_generate
     if (options->top_k >= 0) {
         lt_write_text(writer, "top_k");
         lt_write_uint(writer, (uint64_t)options->top_k);
+    }
+    if (options->repetition_penalty >= 0) {
+        lt_write_text(writer, "repetition_penalty");
+        lt_write_real(writer, options->repetition_penalty);
     }
     if (options->top_p >= 0) {
         lt_write_text(writer, "top_p");

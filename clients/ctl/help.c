@@ -42,6 +42,7 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --temperature T      0 (always the likeliest token) to 10; 0.7\n"
         "  --top-k K            of the K likeliest tokens only, at most 1024; 0 is no limit; 40\n"
         "  --top-p P            of the likeliest tokens that make up P together, above 0 to 1; 0.95\n"
+        "  --repetition-penalty R  make what was said a moment ago less likely, 1 (not at all) to 2; 1.2\n"
         "  --seed N             another N, another answer; 0\n"
         "  --stop TEXT          end before TEXT; may be given 8 times\n"
         "  --json               one line for each token, {\"type\":\"token\",\"text\":...}, and a last one,\n"

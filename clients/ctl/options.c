@@ -35,6 +35,7 @@ enum option_key {
     OPTION_TEMPERATURE,
     OPTION_TOP_K,
     OPTION_TOP_P,
+    OPTION_REPETITION_PENALTY,
     OPTION_SEED,
     OPTION_STOP,
     OPTION_FORMAT,
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
     {"temperature", required_argument, NULL, OPTION_TEMPERATURE},
     {"top-k", required_argument, NULL, OPTION_TOP_K},
     {"top-p", required_argument, NULL, OPTION_TOP_P},
+    {"repetition-penalty", required_argument, NULL, OPTION_REPETITION_PENALTY},
     {"seed", required_argument, NULL, OPTION_SEED},
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
@@ -161,6 +163,8 @@ static bool read_generate_option(struct options *options, int option)
         return good;
     case OPTION_TOP_P:
         return read_number(option, 0, 1, &generate->top_p);
+    case OPTION_REPETITION_PENALTY:
+        return read_number(option, 1, LT_REPETITION_PENALTY_MAX, &generate->repetition_penalty);
     case OPTION_SEED:
         good = read_integer(option, 0, UINT64_MAX, &value);
         generate->seed = value;

@@ -115,6 +115,7 @@ static void fills_in_the_defaults_of_generate(void **state)
     assert_true(generate->temperature == 0); /* sent as an integer */
     assert_int_equal(generate->top_k, 40);
     assert_true(generate->top_p == 0.95);
+    assert_true(generate->repetition_penalty == 1.2);
     assert_int_equal(generate->seed, 0);
     assert_int_equal(generate->stop_count, 0);
     assert_true(generate->stream);

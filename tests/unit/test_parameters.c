@@ -117,6 +117,10 @@ static void checks_reals(void **state)
     expect_real("top_p", 1e-9, true);
     expect_real("top_p", 1, true);
     expect_real("top_p", 1.01, false);
+    expect_real("repetition_penalty", 0.99, false);
+    expect_real("repetition_penalty", 1, true);
+    expect_real("repetition_penalty", 2, true);
+    expect_real("repetition_penalty", 2.01, false);
     write_generate("top_p");
     lt_write_uint(&writer, 1);
     assert_int_equal(decode(&(struct lt_error){0}), LT_OK);

@@ -81,6 +81,38 @@ static void test_temperature_zero_takes_the_best(void **state)
     lt_sampler_destroy(sampler);
 }
 
+static void test_repetition_is_penalised_for_a_while(void **state)
+{
+    struct fixture *fixture = *state;
+    uint32_t best = fixture->text, second = fixture->text + 1, third = fixture->text + 2;
+    struct lt_sampler *sampler = make(fixture, (struct lt_sampling){.temperature = 0, .repetition_penalty = 1.5});
+    for (uint32_t i = 0; i < fixture->vocabulary; i++)
+        fixture->logits[i] = -1000;
+    fixture->logits[best] = 9;
+    fixture->logits[second] = 7; /* above 9 / 1.5 */
+    fixture->logits[third] = 1;
+    assert_int_equal(lt_sampler_next(sampler, fixture->logits), best);
+    assert_int_equal(lt_sampler_next(sampler, fixture->logits), second);
+    assert_int_equal(lt_sampler_next(sampler, fixture->logits), best); /* 6 against 7 / 1.5 */
+    fixture->logits[best] = -1;
+    fixture->logits[second] = -1.4f; /* a negative logit goes down, too: -1.5 and -2.1 */
+    fixture->logits[third] = -1.45f;
+    assert_int_equal(lt_sampler_next(sampler, fixture->logits), third);
+    fixture->logits[third] = 100;
+    for (int i = 0; i < LT_REPETITION_TOKENS; i++)
+        assert_int_equal(lt_sampler_next(sampler, fixture->logits), third);
+    fixture->logits[third] = -1000;
+    fixture->logits[best] = 9;
+    fixture->logits[second] = 8.9f;
+    assert_int_equal(lt_sampler_next(sampler, fixture->logits), best); /* forgotten by now */
+    lt_sampler_destroy(sampler);
+
+    sampler = make(fixture, (struct lt_sampling){.temperature = 0, .repetition_penalty = 1});
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(lt_sampler_next(sampler, fixture->logits), best);
+    lt_sampler_destroy(sampler);
+}
+
 static void test_control_tokens_are_never_drawn(void **state)
 {
     struct fixture *fixture = *state;
@@ -199,6 +231,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_temperature_zero_takes_the_best, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(test_repetition_is_penalised_for_a_while, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_control_tokens_are_never_drawn, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_a_seed_repeats, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_chances_follow_the_logits, open_fixture, close_fixture),
