@@ -61,6 +61,8 @@ struct quantity show_duration(double seconds)
 {
     struct quantity shown;
     uint64_t whole = seconds > 0 ? (uint64_t)seconds : 0;
+    if (seconds > 0 && seconds < 1)
+        return show_milliseconds(1e3 * seconds);
     if (whole < 60)
         snprintf(shown.text, sizeof shown.text, "%.1f s", seconds > 0 ? seconds : 0);
     else if (whole < 3600)

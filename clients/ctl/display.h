@@ -22,7 +22,7 @@ struct quantity show_operations(uint64_t operations);
 /* "0.12 ms", "1.50 s" */
 struct quantity show_milliseconds(double milliseconds);
 
-/* "5.2 s", "3 min 20 s", "2 h 5 min", "4 d 3 h" */
+/* "0.12 ms", "5.2 s", "3 min 20 s", "2 h 5 min", "4 d 3 h" */
 struct quantity show_duration(double seconds);
 
 /* "87.5 %", or "-" if nothing was looked up */

@@ -61,7 +61,7 @@ static int run(struct context *context)
     int code = latent_connect(context->latent, context->socket);
     if (code == LATENT_ECONNECT) {
         report_call(context, code);
-        fputs("Is the daemon running? Start it with: latentd --model FILE.gguf\n"
+        fputs("Is the daemon running? Start it with deploy/quickstart, or: latentd --model FILE.gguf\n"
               "If it is on another socket, name that with -s SOCKET or LATENTD_SOCKET.\n",
               stderr);
         return EXIT_FAILED;
