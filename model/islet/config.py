@@ -63,6 +63,7 @@ class SpanConfig:
 class TrainConfig:
     tokens: int
     batch: int
+    at_once: int
     seed: int
     matrix_rate: float
     rate: float

@@ -26,6 +26,11 @@ class Rows:
     span_example: torch.Tensor  # B,S   example of each span, -1 for filler spans
     span_segment: torch.Tensor  # B,S   segment of each span (the refiner mixes inside one segment), -1 for filler
 
+    def parts(self, rows):
+        """The same batch, `rows` rows at a time."""
+        for start in range(0, len(self.tokens), rows):
+            yield Rows(**{name: value[start:start + rows] for name, value in vars(self).items()})
+
     def to(self, device):
         return Rows(**{name: value.to(device) for name, value in vars(self).items()})
 

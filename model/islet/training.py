@@ -20,7 +20,7 @@ from .spans import token_classes
 
 CHECKPOINT_SECONDS = 240
 VALIDATION_STEPS = 200
-VALIDATION_BATCHES = 6
+VALIDATION_TOKENS = 48 * 1024
 SHORT_WINDOW = 8
 CLIP = 1.0
 
@@ -98,7 +98,7 @@ class Run:
         self.optimisers = Optimisers(self.model, config.train)
         self.maker = RowMaker(config, tokens, "train", classes, config.train.seed)
         valid = RowMaker(config, tokens, "valid", classes, 0)
-        self.valid = [valid.batch(config.train.batch) for _ in range(VALIDATION_BATCHES)]
+        self.valid = valid.batch(VALIDATION_TOKENS // config.model.context)
         self.seen, self.seconds, self.history = 0, 0.0, []
         self.resume()
 
@@ -138,29 +138,34 @@ class Run:
     def validate(self):
         self.model.eval()
         with precision(self.device):
-            losses = [self.model(batch.to(self.device), quantised=True).item() for batch in self.valid]
+            losses = [self.model(part.to(self.device), quantised=True).item()
+                      for part in self.valid.parts(self.config.train.at_once)]
         self.model.train()
         return sum(losses) / len(losses)
 
-    def window(self):
+    def window(self, rows):
         """Rows that see few raw tokens learn to use the latents."""
         train = self.config.train
         if not train.window_dropout:
             return None
-        short = torch.rand(train.batch) < train.window_dropout
+        short = torch.rand(rows) < train.window_dropout
         return torch.where(short, SHORT_WINDOW, self.config.model.window).to(self.device)
 
     def step(self):
         train = self.config.train
-        rows = self.maker.batch(train.batch).to(self.device)
+        rows = self.maker.batch(train.batch)
         quantised = self.seen > train.tokens * (1 - train.quantised)
-        with precision(self.device):
-            loss = self.call(rows, self.window(), quantised)
-        loss.backward()
+        targets, loss = (rows.targets >= 0).sum(), 0.0
+        for part in rows.parts(train.at_once):
+            share = (part.targets >= 0).sum() / targets
+            with precision(self.device):
+                part_loss = share * self.call(part.to(self.device), self.window(len(part.tokens)), quantised)
+            part_loss.backward()
+            loss += part_loss.item()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), CLIP)
         self.optimisers.step(rate_factor(self.seen, train))
         self.seen += rows.tokens.numel()
-        return loss.item()
+        return loss
 
     def train(self):
         progress, steps, valid = Progress(self.config.train.tokens), 0, float("nan")
