@@ -6,6 +6,7 @@ if [ -z "${found:-}" ]; then
     echo "no Python with PyTorch and sentencepiece; on Debian: apt-get install python3-torch python3-sentencepiece" >&2
     exit 1
 fi
-# Large tensors otherwise come fresh from the kernel and are given back at once: a third of a step went to page faults.
-export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 MALLOC_TOP_PAD_=268435456
+# A training step allocates and frees the same hundreds of megabytes again and again. By default glibc hands such blocks
+# back to the kernel, which then faults every page in anew: kept, and in huge pages, training is 1.5 to 3 times faster.
+export GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184
 export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1

@@ -31,6 +31,11 @@ def evaluate(arguments):
     run(arguments.models, arguments.data, arguments.json)
 
 
+def carry(arguments):
+    from .carry import run
+    run(arguments.name)
+
+
 def vectors(arguments):
     from . import vectors as writer
     writer.write_tiny()
@@ -58,6 +63,9 @@ def main():
     command.add_argument("--data", required=True, help="folder of the corpora")
     command.add_argument("--json", help="file for the results")
     command.set_defaults(run=evaluate)
+    command = commands.add_parser("carry", help="show what the latents of a checkpoint carry")
+    command.add_argument("name", help="a configuration in model/configs")
+    command.set_defaults(run=carry)
     command = commands.add_parser("vectors", help="write tests/vectors from PyTorch")
     command.add_argument("name", help="the shipped model's configuration")
     command.set_defaults(run=vectors)

@@ -20,6 +20,7 @@ class IsletConfig:
     decoder_layers: int
     window: int
     memory: bool
+    recall: int
     conditioning: str
     skip: bool
     context: int
@@ -35,7 +36,7 @@ class IsletConfig:
 
     @property
     def uses_latents(self):
-        return self.memory or self.skip or self.conditioning != "none"
+        return self.memory or self.recall > 0 or self.skip or self.conditioning != "none"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class TrainConfig:
     window_dropout: float
     split_segments: float
     reconstruction: float
+    start: str
     encoder: str
 
 

@@ -7,7 +7,7 @@ import torch
 
 from .config import MODEL_FOLDER, IsletConfig
 from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
-from .gguf import FLOAT32, INT32, STRING, write_gguf
+from .gguf import FLOAT32, INT32, STRING, read_gguf, write_gguf
 from .layers import EPSILON
 from .models import build
 
@@ -126,6 +126,30 @@ def llama_tensors(model):
             "output_norm.weight": tensors.pop("norm.weight"), **tensors}
 
 
+def stored_tensors(path):
+    """A model file's tensors by name, as float32."""
+    return {name: torch.from_numpy(array.astype(np.float32)) for name, array in read_gguf(path)[1].items()}
+
+
+def start_from(model, path):
+    """The weights of a model file, for training on; what the file lacks stays as it was initialised."""
+    stored = stored_tensors(path)
+    for name, parameter in model.named_parameters():
+        if tensor_name(name) in stored:
+            parameter.data.copy_(stored[tensor_name(name)])
+    if model.config.recall and "decoder.recall.key.weight" not in stored:
+        model.decoder.recall.unfold(model.encoder.project.weight)
+
+
+def take_encoder(model, path):
+    """Embeddings and encoder of another model's file, which stay as they are, so that latents of the one serve the other."""
+    stored = stored_tensors(path)
+    for name, parameter in model.named_parameters():
+        if name.startswith(("embedding.", "encoder.")):
+            parameter.data.copy_(stored[tensor_name(name)])
+            parameter.requires_grad_(False)
+
+
 def write_model(path, config, model, tokenizer):
     """Matrices as float16, gains as float32."""
     islet = isinstance(config.model, IsletConfig)
@@ -144,9 +168,9 @@ def as_stored(model):
     return model.eval()
 
 
-def load_trained(config):
-    """The last checkpoint's model, and its tokenizer."""
-    checkpoint = MODEL_FOLDER / "run" / config.model.name / "checkpoint.pt"
+def load_trained(config, folder=None):
+    """The last checkpoint's model, and its tokenizer. folder: where the checkpoint stands, if not in model/run/NAME."""
+    checkpoint = (folder or MODEL_FOLDER / "run" / config.model.name) / "checkpoint.pt"
     state = torch.load(checkpoint, map_location="cpu")
     model = build(config)
     model.load_state_dict(state["model"])

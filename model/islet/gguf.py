@@ -1,4 +1,4 @@
-"""Writes GGUF version 3 (github.com/ggml-org/ggml, docs/gguf.md): one file with metadata and aligned tensors."""
+"""Writes and reads GGUF version 3 (github.com/ggml-org/ggml, docs/gguf.md): one file with metadata and aligned tensors."""
 
 import struct
 
@@ -6,6 +6,7 @@ import numpy as np
 
 MAGIC, VERSION, ALIGNMENT = b"GGUF", 3, 32
 UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
+FORMATS = {UINT32: "I", INT32: "i", FLOAT32: "f", BOOL: "?"}
 TENSOR_TYPES = {np.dtype(np.float32): 0, np.dtype(np.float16): 1}
 
 
@@ -17,7 +18,7 @@ def _string(text):
 def _scalar(kind, value):
     if kind == STRING:
         return _string(value)
-    return struct.pack({UINT32: "<I", INT32: "<i", FLOAT32: "<f", BOOL: "<?"}[kind], value)
+    return struct.pack("<" + FORMATS[kind], value)
 
 
 def _kind(value):
@@ -55,3 +56,44 @@ def write_gguf(path, metadata, tensors):
         file.write(header + _pad(len(header)))
         for array in tensors.values():
             file.write(np.ascontiguousarray(array).tobytes() + _pad(array.nbytes))
+
+
+class _Reader:
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        value, = struct.unpack_from("<" + form, self.data, self.at)
+        self.at += struct.calcsize("<" + form)
+        return value
+
+    def string(self):
+        length = self.take("Q")
+        self.at += length
+        return self.data[self.at - length:self.at].decode()
+
+    def value(self, kind):
+        if kind == ARRAY:
+            kind, count = self.take("I"), self.take("Q")
+            return [self.value(kind) for _ in range(count)]
+        return self.string() if kind == STRING else self.take(FORMATS[kind])
+
+
+def read_gguf(path):
+    """Metadata and tensors of a file that write_gguf wrote."""
+    with open(path, "rb") as file:
+        reader = _Reader(file.read())
+    if reader.data[:4] != MAGIC or len(reader.data) < 24:
+        raise ValueError(f"{path} is not a GGUF file")
+    reader.at = 8
+    tensor_count, value_count = reader.take("Q"), reader.take("Q")
+    metadata = {reader.string(): reader.value(reader.take("I")) for _ in range(value_count)}
+    described = []
+    for _ in range(tensor_count):
+        name = reader.string()
+        shape = [reader.take("Q") for _ in range(reader.take("I"))][::-1]
+        described.append((name, shape, reader.take("I"), reader.take("Q")))
+    start = reader.at + len(_pad(reader.at))
+    kinds = {number: dtype for dtype, number in TENSOR_TYPES.items()}
+    return metadata, {name: np.frombuffer(reader.data, kinds[kind], int(np.prod(shape)), start + offset).reshape(shape)
+                      for name, shape, kind, offset in described}

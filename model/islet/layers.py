@@ -71,6 +71,20 @@ class Attention(nn.Module):
         return self.out(x.transpose(-2, -3).flatten(-2))
 
 
+def attend(q, k, v, mask):
+    """softmax(q k / sqrt(D)) v where mask allows. q, k, v: B,heads,L,D; mask: broadcastable to B,heads,L,L."""
+    scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
+    return scores.masked_fill(~mask, -1e9).softmax(-1).to(v.dtype) @ v
+
+
+def attend_causally(q, k, v, mask, block=128):
+    """attend for a causal mask, block by block of queries: nearly half of the scores are never computed, and what is
+    computed stays in the processor's cache."""
+    return torch.cat([attend(q[:, :, start:start + block], k[:, :, :start + block], v[:, :, :start + block],
+                             mask[..., start:start + block, :start + block])
+                      for start in range(0, q.shape[2], block)], 2)
+
+
 class FeedForward(nn.Module):
     """SwiGLU (arXiv 2002.05202)."""
 
@@ -94,15 +108,13 @@ class Layer(nn.Module):
         self.feed_forward_norm = Norm(width)
         self.feed_forward = FeedForward(width, inner)
 
-    def forward(self, x, mask, tables=None):
-        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed."""
+    def forward(self, x, mask, tables=None, causal=False):
+        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed; causal if it says so."""
         n, attention = self.attention_norm(x), self.attention
         q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
         if tables is not None:
             q, k = rotate(q, tables), rotate(k, tables)
-        scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
-        weights = scores.masked_fill(~mask, -1e9).softmax(-1)
-        x = x + attention.join(weights.to(v.dtype) @ v)
+        x = x + attention.join((attend_causally if causal else attend)(q, k, v, mask))
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
@@ -145,3 +157,52 @@ class DecoderLayer(Layer):
             heard = heard + weights[..., 2 * window:].flatten(2, 3) @ attention.split(self.memory_value(m))
         x = x + attention.join(heard)
         return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Recall(nn.Module):
+    """Reads details back out of latents. Each closed span's latent is unfolded into a key and a value for every slot of the
+    span; one head looks through all of them. A name that was said long ago is found again by the token in front of it."""
+
+    def __init__(self, width, inner, slots):
+        super().__init__()
+        self.slots = slots
+        self.norm = Norm(width)
+        self.query = nn.Linear(width, inner, bias=False)
+        self.key = nn.Linear(width, slots * inner, bias=False)    # from the mixed latent, which knows what came before
+        self.value = nn.Linear(width, slots * inner, bias=False)  # from the raw latent
+        self.out = nn.Linear(inner, width, bias=False)
+        self.query_gain = nn.Parameter(torch.ones(inner))
+        self.key_gain = nn.Parameter(torch.ones(inner))
+        self.nothing = nn.Parameter(torch.zeros(1))               # the score of finding nothing
+
+    @torch.no_grad()
+    def unfold(self, project):
+        """Starts as a search for the token itself, answered with the token behind it. project: the encoder's map of all slots to a
+        latent; its transpose is nearly its inverse."""
+        width, inner = self.query.in_features, self.query.out_features
+        some = torch.linalg.qr(torch.randn(width, width))[0][:inner]
+        blocks = project.unflatten(1, (self.slots, width)).permute(1, 2, 0)  # M,D,D: of each slot, latent -> token
+        unfolded = some @ blocks / blocks.norm() * (self.slots * width) ** 0.5
+        self.query.weight.copy_(some)
+        self.key.weight.copy_(unfolded.flatten(0, 1))
+        self.value.weight.copy_(unfolded.roll(-1, 0).flatten(0, 1))
+        self.value.weight[-inner:] = 0
+        self.out.weight.zero_()
+        self.query_gain.fill_(2.0)
+        self.key_gain.fill_(2.0)
+        self.nothing.fill_(14.0)
+
+    def forward(self, x, z, h, mask, block=256):
+        """x: B,T,width; z, h: B,S,width; mask: B,T,S -> B,T,width"""
+        q = rms_norm(self.query(self.norm(x))) * self.query_gain
+        k = rms_norm(self.key(h).unflatten(-1, (self.slots, -1))) * self.key_gain
+        k, v = k.flatten(1, 2), self.value(z).unflatten(-1, (self.slots, -1)).flatten(1, 2)
+        heard = []
+        for start in range(0, q.shape[1], block):
+            allowed = mask[:, start:start + block]
+            reach = int(allowed.any(0).any(0).nonzero().max() + 1) if allowed.any() else 1
+            scores = (q[:, start:start + block] @ k[:, :reach * self.slots].transpose(1, 2)).float() / math.sqrt(q.shape[-1])
+            scores = scores.masked_fill(~allowed[..., :reach].repeat_interleave(self.slots, -1), -1e9)
+            scores = torch.cat((scores, self.nothing.expand(*scores.shape[:2], 1)), -1)
+            heard.append(scores.softmax(-1)[..., :-1].to(v.dtype) @ v[:, :reach * self.slots])
+        return self.out(torch.cat(heard, 1))

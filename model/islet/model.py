@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .layers import DecoderLayer, Layer, Norm, rms_norm, rotary_tables
+from .layers import DecoderLayer, Layer, Norm, Recall, rms_norm, rotary_tables
 
 INT8_STEPS = 127
 OUTPUT_GAIN = 0.25
@@ -60,7 +60,7 @@ class Mixer(nn.Module):
 class Decoder(nn.Module):
     """A window of raw tokens, conditioned on the last closed span and attending to all mixed latents."""
 
-    def __init__(self, config):
+    def __init__(self, config, longest):
         super().__init__()
         c = config
         if c.conditioning == "sum":
@@ -72,6 +72,8 @@ class Decoder(nn.Module):
         attends = c.memory or c.prefix > 0
         self.layers = nn.ModuleList(
             DecoderLayer(c.width, c.heads, c.feed_forward, c.window, attends) for _ in range(c.decoder_layers))
+        if c.recall:
+            self.recall = Recall(c.width, c.recall, longest)          # in front of the last layer
         self.norm = Norm(c.width)
 
 
@@ -85,7 +87,7 @@ class Islet(nn.Module):
         self.encoder = Encoder(c, config.span.maximum)
         self.refiner = Mixer(c, c.refiner_layers)
         self.mixer = Mixer(c, c.mixer_layers)
-        self.decoder = Decoder(c)
+        self.decoder = Decoder(c, config.span.maximum)
         if self.reconstruction:
             self.reconstructor = nn.Linear(c.width, config.span.maximum * c.width, bias=False)
         self._initialise()
@@ -97,6 +99,8 @@ class Islet(nn.Module):
                 nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
             if name.endswith(("attention.out.weight", "feed_forward.down.weight")):
                 nn.init.zeros_(parameter)
+        if self.config.recall:
+            self.decoder.recall.unfold(self.encoder.project.weight)
         # With a shared table a token predicts itself at first; a small gain keeps that mistake cheap.
         nn.init.constant_(self.decoder.norm.gain, OUTPUT_GAIN)
         for name in ("condition", "skip"):
@@ -145,7 +149,9 @@ class Islet(nn.Module):
         memory, memory_mask = self._memory(h, example, closed, span_example)
 
         tables = rotary_tables(length, c.head_width, tokens.device)
-        for layer in self.decoder.layers:
+        for number, layer in enumerate(self.decoder.layers):
+            if c.recall and number == c.decoder_layers - 1:
+                x = x + self.decoder.recall(x, z, h, self._closed_mask(example, closed, span_example))
             x = layer(x, memory, token_mask[:, None], memory_mask, tables)
         return F.linear(self.decoder.norm(x), self.embedding.weight)
 
@@ -165,6 +171,12 @@ class Islet(nn.Module):
             return None, None
         mask = torch.cat(masks, -1)
         return torch.cat(vectors, 1), mask.view(len(mask), 1, -1, c.window, mask.shape[-1])
+
+    @staticmethod
+    def _closed_mask(example, closed, span_example):
+        """B,T,S: which spans each token may look at, those of its example that are closed."""
+        number = torch.arange(span_example.shape[1], device=closed.device)
+        return (number < closed[..., None]) & (span_example[:, None, :] == example[..., None])
 
     def forward(self, rows, window=None, quantised=False):
         """Mean cross-entropy in nats per predicted token, of one batch; in training, with the reconstruction's loss."""

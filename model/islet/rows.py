@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .quotes import Quotes
 from .spans import cut
 
 FILLER = 0  # token id in slots that hold no token
@@ -67,15 +68,18 @@ class Corpus:
 
 
 class RowMaker:
-    """Draws examples and packs them. `classes` is spans.token_classes of the tokenizer."""
+    """Draws examples and packs them. `classes` is spans.token_classes of the tokenizer. What is validated on holds no quotes: it
+    is text as it was written."""
 
-    def __init__(self, config, folder, part, classes, seed):
+    def __init__(self, config, folder, part, tokenizer, classes, seed):
         self.config = config
         self.classes = classes.tolist()
         self.generator = np.random.default_rng(seed)
         self.splitter = np.random.default_rng((seed, 1))  # its own, so that the span rule does not change what is drawn
-        self.names = list(config.mixture)
-        self.corpora = {name: Corpus(Path(folder) / f"{name}.{part}.npz", self.generator) for name in self.names}
+        self.names = [name for name in config.mixture if part == "train" or name != "quotes"]
+        self.corpora = {name: Corpus(Path(folder) / f"{name}.{part}.npz", self.generator)
+                        for name in self.names if name != "quotes"}
+        self.quotes = Quotes(tokenizer, self.classes, config.span, self.corpora, self.generator)
         self.given = dict.fromkeys(self.names, 0)
 
     def state_dict(self):
@@ -92,7 +96,7 @@ class RowMaker:
     def _next_example(self):
         """From the corpus that is furthest behind its share."""
         name = min(self.names, key=lambda n: self.given[n] / self.config.mixture[n])
-        segments = self.corpora[name].draw()
+        segments = (self.quotes if name == "quotes" else self.corpora[name]).draw()
         if len(segments) == 1 and len(segments[0]) > self.config.model.context:
             room = len(segments[0]) - self.config.model.context // 2
             start = int(self.generator.integers(0, room))

@@ -36,7 +36,7 @@ class Tokenwise(nn.Module):
         tables = rotary_tables(tokens.shape[1], self.config.head_width, tokens.device)
         x = self.embedding(tokens) * math.sqrt(self.config.width)
         for layer in self.layers:
-            x = layer(x, mask[:, None], tables)
+            x = layer(x, mask[:, None], tables, causal=True)
         return F.linear(self.norm(x), self.embedding.weight)
 
     def forward(self, rows, window=None, quantised=False):

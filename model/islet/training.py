@@ -13,6 +13,7 @@ import torch
 
 from .config import MODEL_FOLDER
 from .corpus import prepare
+from .export import start_from, take_encoder
 from .models import build
 from .optimiser import Optimisers
 from .rows import RowMaker
@@ -92,23 +93,17 @@ class Run:
         classes = token_classes(tokenizer, config.span.rule)
         torch.manual_seed(config.train.seed)
         self.model = build(config).to(self.device)
+        if config.train.start:
+            start_from(self.model, MODEL_FOLDER / config.train.start)
         if config.train.encoder:
-            self.take_encoder(config.train.encoder)
+            take_encoder(self.model, MODEL_FOLDER / config.train.encoder)
         self.call = torch.compile(self.model) if self.device == "cuda" else self.model
         self.optimisers = Optimisers(self.model, config.train)
-        self.maker = RowMaker(config, tokens, "train", classes, config.train.seed)
-        valid = RowMaker(config, tokens, "valid", classes, 0)
+        self.maker = RowMaker(config, tokens, "train", tokenizer, classes, config.train.seed)
+        valid = RowMaker(config, tokens, "valid", tokenizer, classes, 0)
         self.valid = valid.batch(VALIDATION_TOKENS // config.model.context)
         self.seen, self.seconds, self.history = 0, 0.0, []
         self.resume()
-
-    def take_encoder(self, name):
-        """Embeddings and encoder of another trained model, so that latents of the one serve the other."""
-        state = torch.load(MODEL_FOLDER / "run" / name / "checkpoint.pt", map_location=self.device)["model"]
-        for key, parameter in self.model.named_parameters():
-            if key.startswith(("embedding.", "encoder.")):
-                parameter.data.copy_(state[key])
-                parameter.requires_grad_(False)
 
     @property
     def checkpoint(self):
