@@ -69,13 +69,13 @@ LT_INLINE void attend_block(struct softmax *softmax, const float *query, const f
 }
 
 LT_BODY lt_attend_body(const struct lt_attention_part *parts, size_t part_count, size_t heads, size_t head_width,
-                       float *restrict out)
+                       float nothing, float *restrict out)
 {
     size_t stride = heads * head_width;
     for (size_t head = 0; head < heads; head++) {
         size_t offset = head * head_width;
         float *to = out + offset;
-        struct softmax softmax = {.greatest = -INFINITY};
+        struct softmax softmax = {.greatest = nothing, .sum = nothing == LT_ATTEND_ALWAYS ? 0.0f : 1.0f};
         memset(to, 0, head_width * sizeof *to);
         for (size_t p = 0; p < part_count; p++) {
             const struct lt_attention_part *part = &parts[p];
@@ -91,5 +91,6 @@ LT_BODY lt_attend_body(const struct lt_attention_part *parts, size_t part_count,
 }
 
 LT_DISPATCH(lt_attend,
-            (const struct lt_attention_part *parts, size_t part_count, size_t heads, size_t head_width, float *out),
-            (parts, part_count, heads, head_width, out))
+            (const struct lt_attention_part *parts, size_t part_count, size_t heads, size_t head_width, float nothing,
+             float *out),
+            (parts, part_count, heads, head_width, nothing, out))

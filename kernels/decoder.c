@@ -1,11 +1,13 @@
 /* Raw tokens and mixed latents -> logits: layers whose one softmax covers the window of raw tokens (with positions) and
- * all closed spans (without: the mixer has put them in). Keys and values of spans were made when they were mixed. A
- * llama model is the same with a window of its whole context, which is its KV cache, and no spans. */
+ * all closed spans (without: the mixer has put them in), and recall in front of the last of them. Keys and values of
+ * spans were made when they were mixed. A llama model is the same with a window of its whole context, which is its KV
+ * cache, and no spans. */
 #include <string.h>
 
 #include "kernels/attention.h"
 #include "kernels/layer.h"
 #include "kernels/norm.h"
+#include "kernels/recall.h"
 #include "kernels/rope.h"
 
 size_t lt_decode_reach(const struct lt_model *model)
@@ -46,7 +48,8 @@ static void attend(struct lt_workspace *workspace, size_t layer, size_t i)
         {workspace->rotated, ring->keys, ring->values, slot + 1},
         {query, memory->keys, memory->values, row->closed},
     };
-    lt_attend(parts, sizeof parts / sizeof *parts, heads, workspace->head_width, workspace->attended + i * width);
+    lt_attend(parts, sizeof parts / sizeof *parts, heads, workspace->head_width, LT_ATTEND_ALWAYS,
+              workspace->attended + i * width);
 }
 
 /* Logits of `count` rows whose x stands in `normed`, given to those who want them. */
@@ -91,6 +94,8 @@ static void run_chunk(struct lt_workspace *workspace)
     embed(workspace);
     lt_workspace_turn(workspace, false);
     for (uint32_t layer = 0; layer < decoder->count; layer++) {
+        if (layer == decoder->count - 1)
+            lt_recall_look(workspace);
         lt_layer_project(workspace, &decoder->layers[layer]);
         for (size_t i = 0; i < workspace->row_count; i++)
             attend(workspace, layer, i);
@@ -117,6 +122,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_decode_item *item,
     };
     uint64_t keys = item->closed[index] + (position < shape->window ? position + 1 : shape->window);
     item->operations += shape->decoder_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, keys));
+    item->operations += lt_recall_look_operations(shape, item->closed[index]);
     if (item->targets || (last && item->logits))
         item->operations += 2 * (uint64_t)shape->vocabulary * shape->width;
 }

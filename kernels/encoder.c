@@ -37,7 +37,8 @@ static void attend(struct lt_workspace *workspace)
             .values = workspace->value + row->first * width,
             .count = row->count,
         };
-        lt_attend(&span, 1, workspace->shape->heads, workspace->head_width, workspace->attended + i * width);
+        lt_attend(&span, 1, workspace->shape->heads, workspace->head_width, LT_ATTEND_ALWAYS,
+                  workspace->attended + i * width);
     }
 }
 

@@ -143,7 +143,11 @@ static int read_islet(const struct lt_gguf *gguf, const char *path, struct lt_mo
     if (rc == LT_OK && shape->span_minimum > shape->span_maximum)
         return lt_fail(error, LT_EMODEL, "%s: islet.span.minimum (%u) is above islet.span.maximum (%u)", path,
                        shape->span_minimum, shape->span_maximum);
-    return rc == LT_OK ? lt_gguf_expect(gguf, path, "islet.span.rule", "content", error) : rc;
+    if (rc == LT_OK)
+        rc = lt_gguf_expect(gguf, path, "islet.span.rule", "content", error);
+    const struct number recall = {"decoder.recall_length", &shape->recall, shape->width};
+    bool recalls = lt_gguf_has(gguf, "islet.decoder.recall_length");
+    return rc == LT_OK && recalls ? read_numbers(gguf, path, LT_ARCHITECTURE_ISLET, &recall, 1, error) : rc;
 }
 
 /* Reads a key that may be missing and must then be taken as `wanted`, which is all that is supported. */

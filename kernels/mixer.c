@@ -10,6 +10,7 @@
 #include "kernels/attention.h"
 #include "kernels/layer.h"
 #include "kernels/norm.h"
+#include "kernels/recall.h"
 #include "kernels/rope.h"
 
 static double seconds(void)
@@ -41,7 +42,7 @@ static void run_layer(struct lt_workspace *workspace, enum network network, size
             .values = cache->values,
             .count = slot + 1,
         };
-        lt_attend(&past, 1, heads, head_width, workspace->attended + i * width);
+        lt_attend(&past, 1, heads, head_width, LT_ATTEND_ALWAYS, workspace->attended + i * width);
     }
     lt_layer_finish(workspace, &stack->layers[index]);
 }
@@ -90,6 +91,7 @@ static void prepare_decoding(struct lt_workspace *workspace)
             scatter(workspace, workspace->value, i, cache->values);
         }
     }
+    lt_recall_unfold(workspace);
 }
 
 static void mix(struct lt_workspace *workspace)
@@ -121,7 +123,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
         shape->refiner_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->segment));
     item->mix_operations +=
         shape->mixer_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->spans)) +
-        2 * width * width * (2 + 2 * (uint64_t)shape->decoder_layers);
+        2 * width * width * (2 + 2 * (uint64_t)shape->decoder_layers) + lt_recall_unfold_operations(shape);
 }
 
 static void run_chunk(struct lt_workspace *workspace, double *refine_seconds, double *mix_seconds)

@@ -32,6 +32,7 @@ struct lt_model_shape {
     uint32_t refiner_layers;
     uint32_t mixer_layers;
     uint32_t decoder_layers;
+    uint32_t recall;  /* width of the head that reads details back out of latents; 0: none */
     uint32_t window;  /* raw tokens that the decoder sees, the newest included */
     uint32_t context; /* tokens of prompt and answer together */
     uint32_t span_minimum;

@@ -1,5 +1,5 @@
-/* Memory of sequences. All caches that grow with the number of spans lie in one allocation, cut into equal pieces of
- * [room][D], so that growing either happens for all of them or for none. */
+/* Memory of sequences. All caches that grow with the number of spans lie in one allocation, cut into pieces of
+ * [room][D] or, for recall, [room][M * R], so that growing either happens for all of them or for none. */
 #include "kernels/sequence.h"
 
 #include <string.h>
@@ -13,34 +13,66 @@ static size_t cache_count(const struct lt_model_shape *shape)
     return (size_t)shape->refiner_layers + shape->mixer_layers + shape->decoder_layers;
 }
 
+/* Pieces of [room][D]: keys and values of every cache, and conditions. */
+static size_t plain_pieces(const struct lt_model_shape *shape)
+{
+    return 2 * cache_count(shape) + 1;
+}
+
+/* Numbers that one span has in each piece. */
+static size_t piece_width(const struct lt_model_shape *shape, size_t piece)
+{
+    return piece < plain_pieces(shape) ? shape->width : (size_t)shape->span_maximum * shape->recall;
+}
+
+static size_t piece_count(const struct lt_model_shape *shape)
+{
+    return plain_pieces(shape) + (shape->recall ? 2 : 0);
+}
+
+/* Where a piece begins if there is room for so many spans; all of them end where piece_count would begin. */
+static size_t piece_offset(const struct lt_model_shape *shape, size_t piece, size_t room)
+{
+    size_t offset = 0;
+    for (size_t i = 0; i < piece; i++)
+        offset += room * piece_width(shape, i);
+    return offset;
+}
+
 /* Gives every cache its piece of memory. */
 static void place(struct lt_sequence *sequence, float *memory, size_t room)
 {
-    size_t piece = room * sequence->shape->width, caches = cache_count(sequence->shape);
+    const struct lt_model_shape *shape = sequence->shape;
+    size_t caches = cache_count(shape);
     for (size_t i = 0; i < caches; i++) {
-        sequence->refiner[i].keys = memory + 2 * i * piece; /* mixer and memory follow refiner */
-        sequence->refiner[i].values = memory + (2 * i + 1) * piece;
+        sequence->refiner[i].keys = memory + piece_offset(shape, 2 * i, room); /* mixer and memory follow refiner */
+        sequence->refiner[i].values = memory + piece_offset(shape, 2 * i + 1, room);
     }
-    sequence->conditions = memory + 2 * caches * piece;
+    sequence->conditions = memory + piece_offset(shape, 2 * caches, room);
+    if (shape->recall) {
+        sequence->recall.keys = memory + piece_offset(shape, 2 * caches + 1, room);
+        sequence->recall.values = memory + piece_offset(shape, 2 * caches + 2, room);
+    }
     sequence->span_memory = memory;
     sequence->room = room;
 }
 
 int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans)
 {
+    const struct lt_model_shape *shape = sequence->shape;
     if (spans <= sequence->room)
         return LT_OK;
     size_t room = sequence->room * 2 > ROOM_MIN ? sequence->room * 2 : ROOM_MIN;
     room = room > spans ? room : spans;
-    size_t width = sequence->shape->width, pieces = 2 * cache_count(sequence->shape) + 1, bytes;
-    if (__builtin_mul_overflow(room, width * pieces * sizeof(float), &bytes))
+    size_t pieces = piece_count(shape), bytes;
+    if (__builtin_mul_overflow(room, piece_offset(shape, pieces, 1) * sizeof(float), &bytes))
         return LT_ENOMEM;
     float *memory = lt_alloc_aligned(bytes);
     if (!memory)
         return LT_ENOMEM;
     for (size_t i = 0; i < pieces && sequence->spans > 0; i++)
-        memcpy(memory + i * room * width, sequence->span_memory + i * sequence->room * width,
-               sequence->spans * width * sizeof *memory);
+        memcpy(memory + piece_offset(shape, i, room), sequence->span_memory + piece_offset(shape, i, sequence->room),
+               sequence->spans * piece_width(shape, i) * sizeof *memory);
     lt_free(sequence->span_memory);
     place(sequence, memory, room);
     return LT_OK;

@@ -21,6 +21,7 @@ struct lt_sequence {
     struct lt_cache *refiner; /* [refiner layers]: slots of the newest segment only */
     struct lt_cache *mixer;   /* [mixer layers] */
     struct lt_cache *memory;  /* [decoder layers]: mixed latents as the decoder attends to them */
+    struct lt_cache recall;   /* [room][span maximum][recall]: unfolded spans; empty if the model has no recall */
     float *conditions;        /* [room][D]: what the last closed span adds to a token's embedding */
 
     float *window_memory;

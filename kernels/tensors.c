@@ -154,6 +154,25 @@ static void load_memories(struct loader *loader, struct lt_weights *weights)
     }
 }
 
+static void load_recall(struct loader *loader, struct lt_recall *recall)
+{
+    uint32_t width = loader->shape->width, inner = loader->shape->recall;
+    uint64_t unfolded = (uint64_t)loader->shape->span_maximum * inner;
+    float *nothing = NULL;
+    if (!inner)
+        return;
+    load_floats(loader, &recall->norm, GAIN(width), "decoder.recall.norm.weight");
+    load_matrix(loader, &recall->query, TABLE(inner, width), "decoder.recall.query.weight");
+    load_floats(loader, &recall->query_norm, GAIN(inner), "decoder.recall.query_norm.weight");
+    load_matrix(loader, &recall->key, TABLE(unfolded, width), "decoder.recall.key.weight");
+    load_matrix(loader, &recall->value, TABLE(unfolded, width), "decoder.recall.value.weight");
+    load_floats(loader, &recall->key_norm, GAIN(inner), "decoder.recall.key_norm.weight");
+    load_matrix(loader, &recall->output, TABLE(width, inner), "decoder.recall.output.weight");
+    load_floats(loader, &nothing, GAIN(1), "decoder.recall.nothing.weight");
+    recall->nothing = nothing ? *nothing : 0;
+    lt_free(nothing);
+}
+
 static void load_islet(struct loader *loader, struct lt_weights *weights)
 {
     const struct lt_model_shape *shape = loader->shape;
@@ -169,6 +188,7 @@ static void load_islet(struct loader *loader, struct lt_weights *weights)
     load_matrix(loader, &weights->condition, TABLE(width, width), "decoder.condition.weight");
     load_matrix(loader, &weights->skip, TABLE(width, width), "decoder.skip.weight");
     load_memories(loader, weights);
+    load_recall(loader, &weights->recall);
 }
 
 static void load_llama(struct loader *loader, struct lt_weights *weights)
@@ -234,6 +254,13 @@ void lt_weights_finish(struct lt_weights *weights)
         lt_matrix_finish(&weights->memories[i].value);
     }
     lt_free(weights->memories);
+    lt_free(weights->recall.norm);
+    lt_matrix_finish(&weights->recall.query);
+    lt_free(weights->recall.query_norm);
+    lt_matrix_finish(&weights->recall.key);
+    lt_matrix_finish(&weights->recall.value);
+    lt_free(weights->recall.key_norm);
+    lt_matrix_finish(&weights->recall.output);
     lt_free(weights->embedding);
     lt_matrix_finish(&weights->logits);
     lt_free(weights->positions);

@@ -29,6 +29,17 @@ struct lt_memory {
     struct lt_matrix key, value;
 };
 
+/* How details are read back out of latents. R: recall's width, M: span maximum. */
+struct lt_recall {
+    float *norm; /* [D] of the asking token */
+    struct lt_matrix query;
+    float *query_norm;           /* [R] */
+    struct lt_matrix key, value; /* [M * R][D] */
+    float *key_norm;             /* [R] */
+    struct lt_matrix output;
+    float nothing; /* score of finding nothing */
+};
+
 /* A llama model has embedding, logits and decoder only. */
 struct lt_weights {
     float *embedding;        /* [vocabulary][D] */
@@ -39,6 +50,7 @@ struct lt_weights {
     struct lt_stack encoder, refiner, mixer, decoder;
     struct lt_matrix condition, skip;
     struct lt_memory *memories; /* [decoder layers] */
+    struct lt_recall recall;    /* if the shape says so */
     float epsilon;              /* of every norm */
     float rope_base;
 };

@@ -22,6 +22,8 @@ RENAMED = {
     "attention.query_gain": "attn_q_norm.weight", "attention.key_gain": "attn_k_norm.weight",
     "attention.query": "attn_q", "attention.key": "attn_k", "attention.value": "attn_v", "attention.out": "attn_output",
     "feed_forward.gate": "ffn_gate", "feed_forward.up": "ffn_up", "feed_forward.down": "ffn_down",
+    "recall.query_gain": "recall.query_norm.weight", "recall.key_gain": "recall.key_norm.weight",
+    "recall.out.": "recall.output.", "recall.nothing": "recall.nothing.weight",
     "memory_key": "memory_k", "memory_value": "memory_v",
 }
 
@@ -95,6 +97,7 @@ def islet_metadata(config, tokenizer):
         "islet.mixer.block_count": c.mixer_layers,
         "islet.decoder.block_count": c.decoder_layers,
         "islet.decoder.window": c.window,
+        **({"islet.decoder.recall_length": c.recall} if c.recall else {}),
         "islet.span.rule": config.span.rule,
         "islet.span.minimum": config.span.minimum,
         "islet.span.maximum": config.span.maximum,

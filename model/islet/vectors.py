@@ -37,7 +37,8 @@ TEXTS = ["", "a", "Hello, world!", " leading and  double   spaces ", "line\nline
 
 def tiny_config(vocabulary):
     base = load_config("islet-8-s")
-    shape = dataclasses.replace(base.model, name="tiny", width=32, heads=2, feed_forward=48, mixer_layers=2, window=8, context=256)
+    shape = dataclasses.replace(base.model, name="tiny", width=32, heads=2, feed_forward=48, mixer_layers=2, window=8, recall=24,
+                                context=256)
     return dataclasses.replace(base, vocabulary=vocabulary, model=shape)
 
 

@@ -1,0 +1,21 @@
+/* Recall: details read back out of latents. Each mixed span is unfolded into a key and a value for every slot that a
+ * span has, and in front of its last layer the decoder looks through all of them with one head: a name that was said
+ * long ago is found by the token in front of it. Keys come from the mixed latent, values from the raw one, both by one
+ * linear map, so they are made once a span and not once a token. model/islet/layers.py has the same in PyTorch. */
+#ifndef LT_KERNELS_RECALL_H
+#define LT_KERNELS_RECALL_H
+
+#include "kernels/workspace.h"
+
+/* Unfolds the spans of the chunk's rows into their sequences. x holds the mixed latents. Nothing if the model has no
+ * recall; so for the others. */
+void lt_recall_unfold(struct lt_workspace *workspace);
+
+/* Adds to x, for each row of the chunk, what it finds in the closed spans of its sequence. */
+void lt_recall_look(struct lt_workspace *workspace);
+
+/* Operations of unfolding a span, and of one token's look into `spans` spans. */
+uint64_t lt_recall_unfold_operations(const struct lt_model_shape *shape);
+uint64_t lt_recall_look_operations(const struct lt_model_shape *shape, uint64_t spans);
+
+#endif
