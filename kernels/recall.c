@@ -7,31 +7,60 @@
 #include "kernels/attention.h"
 #include "kernels/norm.h"
 
-/* How many rows from `first` on follow each other in one sequence. */
+/* How many rows from `first` on, a few at most, follow each other in one sequence. */
 static size_t run_length(const struct lt_workspace *workspace, size_t first)
 {
     size_t end = first + 1;
-    while (end < workspace->row_count && workspace->rows[end].sequence == workspace->rows[first].sequence)
+    while (end < workspace->row_count && end - first < LT_CHUNK_SPANS &&
+           workspace->rows[end].sequence == workspace->rows[first].sequence)
         end++;
     return end - first;
 }
 
-void lt_recall_unfold(struct lt_workspace *workspace)
+/* Moves every slot of a span one place back; in front of the first there is nothing. */
+static void shift_slots(float *slots, size_t spans, size_t count, size_t width)
+{
+    for (size_t i = 0; i < spans; i++, slots += count * width) {
+        memmove(slots + width, slots, (count - 1) * width * sizeof *slots);
+        memset(slots, 0, width * sizeof *slots);
+    }
+}
+
+/* Adds each span's row of `context` to all its keys. */
+static void add_context(float *keys, const float *context, size_t spans, size_t slots, size_t inner)
+{
+    for (size_t i = 0; i < spans * slots; i++)
+        lt_add(keys + i * inner, context + i / slots * inner, inner);
+}
+
+/* `count` spans of one sequence, whose rows begin at `first`. */
+static void unfold_run(struct lt_workspace *workspace, size_t first, size_t count)
 {
     const struct lt_recall *recall = &workspace->weights->recall;
+    const struct lt_row *row = &workspace->rows[first];
     size_t width = workspace->shape->width, slots = workspace->shape->span_maximum, inner = workspace->shape->recall;
-    if (!inner)
+    size_t at = (size_t)row->position * slots * inner;
+    float *keys = row->sequence->recall.keys + at, *values = row->sequence->recall.values + at;
+    float epsilon = workspace->weights->epsilon;
+    for (size_t i = 0; i < count; i++)
+        memcpy(workspace->query + i * width, row[i].latent, width * sizeof(float));
+    lt_gemm(workspace->crew, &recall->unfold, workspace->query, count, workspace->slots, false);
+    lt_rms_norm(workspace->slots, NULL, epsilon, count * slots, width, workspace->slots);
+    lt_gemm(workspace->crew, &recall->value, workspace->slots, count * slots, values, false);
+    shift_slots(workspace->slots, count, slots, width);
+    lt_gemm(workspace->crew, &recall->key, workspace->slots, count * slots, keys, false);
+    lt_gemm(workspace->crew, &recall->context, workspace->x + first * width, count, workspace->key, false);
+    add_context(keys, workspace->key, count, slots, inner);
+    lt_rms_norm(keys, recall->key_norm, epsilon, count * slots, inner, keys);
+}
+
+void lt_recall_unfold(struct lt_workspace *workspace)
+{
+    if (!workspace->shape->recall)
         return;
-    for (size_t i = 0; i < workspace->row_count; i++)
-        memcpy(workspace->query + i * width, workspace->rows[i].latent, width * sizeof(float));
     for (size_t first = 0, count; first < workspace->row_count; first += count) {
-        const struct lt_row *row = &workspace->rows[first];
-        size_t at = (size_t)row->position * slots * inner;
-        float *keys = row->sequence->recall.keys + at, *values = row->sequence->recall.values + at;
         count = run_length(workspace, first);
-        lt_gemm(workspace->crew, &recall->key, workspace->x + first * width, count, keys, false);
-        lt_gemm(workspace->crew, &recall->value, workspace->query + first * width, count, values, false);
-        lt_rms_norm(keys, recall->key_norm, workspace->weights->epsilon, count * slots, inner, keys);
+        unfold_run(workspace, first, count);
     }
 }
 
@@ -60,7 +89,8 @@ void lt_recall_look(struct lt_workspace *workspace)
 
 uint64_t lt_recall_unfold_operations(const struct lt_model_shape *shape)
 {
-    return 4 * (uint64_t)shape->width * shape->span_maximum * shape->recall;
+    uint64_t width = shape->width, slots = shape->span_maximum, inner = shape->recall;
+    return 2 * width * (slots * width + 2 * slots * inner + inner);
 }
 
 uint64_t lt_recall_look_operations(const struct lt_model_shape *shape, uint64_t spans)

@@ -1,7 +1,8 @@
-/* Recall: details read back out of latents. Each mixed span is unfolded into a key and a value for every slot that a
- * span has, and in front of its last layer the decoder looks through all of them with one head: a name that was said
- * long ago is found by the token in front of it. Keys come from the mixed latent, values from the raw one, both by one
- * linear map, so they are made once a span and not once a token. model/islet/layers.py has the same in PyTorch. */
+/* Recall: details read back out of latents. Each span's raw latent is unfolded into vectors that stand for its
+ * tokens; a slot's value is made of its own vector, its key of the one in front and of the mixed latent. In front of
+ * its last layer the decoder looks through all of them with one head: a name that was said long ago is found by what
+ * stood before it. All of it is made once a span and not once a token. model/islet/layers.py has the same in PyTorch.
+ */
 #ifndef LT_KERNELS_RECALL_H
 #define LT_KERNELS_RECALL_H
 

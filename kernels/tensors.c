@@ -157,15 +157,17 @@ static void load_memories(struct loader *loader, struct lt_weights *weights)
 static void load_recall(struct loader *loader, struct lt_recall *recall)
 {
     uint32_t width = loader->shape->width, inner = loader->shape->recall;
-    uint64_t unfolded = (uint64_t)loader->shape->span_maximum * inner;
     float *nothing = NULL;
     if (!inner)
         return;
+    load_matrix(loader, &recall->unfold, TABLE((uint64_t)loader->shape->span_maximum * width, width),
+                "decoder.recall.unfold.weight");
     load_floats(loader, &recall->norm, GAIN(width), "decoder.recall.norm.weight");
     load_matrix(loader, &recall->query, TABLE(inner, width), "decoder.recall.query.weight");
     load_floats(loader, &recall->query_norm, GAIN(inner), "decoder.recall.query_norm.weight");
-    load_matrix(loader, &recall->key, TABLE(unfolded, width), "decoder.recall.key.weight");
-    load_matrix(loader, &recall->value, TABLE(unfolded, width), "decoder.recall.value.weight");
+    load_matrix(loader, &recall->key, TABLE(inner, width), "decoder.recall.key.weight");
+    load_matrix(loader, &recall->context, TABLE(inner, width), "decoder.recall.context.weight");
+    load_matrix(loader, &recall->value, TABLE(inner, width), "decoder.recall.value.weight");
     load_floats(loader, &recall->key_norm, GAIN(inner), "decoder.recall.key_norm.weight");
     load_matrix(loader, &recall->output, TABLE(width, inner), "decoder.recall.output.weight");
     load_floats(loader, &nothing, GAIN(1), "decoder.recall.nothing.weight");
@@ -254,10 +256,12 @@ void lt_weights_finish(struct lt_weights *weights)
         lt_matrix_finish(&weights->memories[i].value);
     }
     lt_free(weights->memories);
+    lt_matrix_finish(&weights->recall.unfold);
     lt_free(weights->recall.norm);
     lt_matrix_finish(&weights->recall.query);
     lt_free(weights->recall.query_norm);
     lt_matrix_finish(&weights->recall.key);
+    lt_matrix_finish(&weights->recall.context);
     lt_matrix_finish(&weights->recall.value);
     lt_free(weights->recall.key_norm);
     lt_matrix_finish(&weights->recall.output);

@@ -31,13 +31,12 @@ struct lt_memory {
 
 /* How details are read back out of latents. R: recall's width, M: span maximum. */
 struct lt_recall {
-    float *norm; /* [D] of the asking token */
-    struct lt_matrix query;
-    float *query_norm;           /* [R] */
-    struct lt_matrix key, value; /* [M * R][D] */
-    float *key_norm;             /* [R] */
-    struct lt_matrix output;
-    float nothing; /* score of finding nothing */
+    struct lt_matrix unfold;                     /* [M * D][D] raw latent -> a vector a slot */
+    float *norm;                                 /* [D] of the asking token */
+    struct lt_matrix query, key, context, value; /* [R][D] */
+    float *query_norm, *key_norm;                /* [R] */
+    struct lt_matrix output;                     /* [D][R] */
+    float nothing;                               /* score of finding nothing */
 };
 
 /* A llama model has embedding, logits and decoder only. */

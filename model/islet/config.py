@@ -129,5 +129,7 @@ def load_config(name, changes=None):
 def _check(config):
     if config.span.rule not in ("content", "fixed"):
         raise ValueError(f"[span] rule is '{config.span.rule}'; content and fixed are known")
+    if config.train.reconstruction and not config.model.recall:
+        raise ValueError("[train] reconstruction trains what [model] recall unfolds, which is off")
     if isinstance(config.model, IsletConfig) and config.model.conditioning not in CONDITIONINGS:
         raise ValueError(f"[model] conditioning is '{config.model.conditioning}'; known: {', '.join(CONDITIONINGS)}")

@@ -117,8 +117,7 @@ def llama_metadata(config, tokenizer):
 
 
 def islet_tensors(model):
-    return {tensor_name(name): value for name, value in model.named_parameters()
-            if not name.startswith("reconstructor.")}
+    return {tensor_name(name): value for name, value in model.named_parameters()}
 
 
 def llama_tensors(model):
@@ -140,8 +139,6 @@ def start_from(model, path):
     for name, parameter in model.named_parameters():
         if tensor_name(name) in stored:
             parameter.data.copy_(stored[tensor_name(name)])
-    if model.config.recall and "decoder.recall.key.weight" not in stored:
-        model.decoder.recall.unfold(model.encoder.project.weight)
 
 
 def take_encoder(model, path):

@@ -160,43 +160,47 @@ class DecoderLayer(Layer):
 
 
 class Recall(nn.Module):
-    """Reads details back out of latents. Each closed span's latent is unfolded into a key and a value for every slot of the
-    span; one head looks through all of them. A name that was said long ago is found again by the token in front of it."""
+    """Reads details back out of latents. Each closed span's latent is unfolded into vectors that stand for its tokens; one head
+    looks through those of all spans: what a token asks for is compared with the token in front of each, and with the span's mixed
+    latent. So a name that was said long ago is found again by what stood before it."""
 
     def __init__(self, width, inner, slots):
         super().__init__()
         self.slots = slots
+        self.unfold = nn.Linear(width, slots * width, bias=False)  # raw latent -> one vector a slot, like a token's embedding
         self.norm = Norm(width)
         self.query = nn.Linear(width, inner, bias=False)
-        self.key = nn.Linear(width, slots * inner, bias=False)    # from the mixed latent, which knows what came before
-        self.value = nn.Linear(width, slots * inner, bias=False)  # from the raw latent
+        self.key = nn.Linear(width, inner, bias=False)             # from the slot in front
+        self.context = nn.Linear(width, inner, bias=False)         # added to it, from the mixed latent
+        self.value = nn.Linear(width, inner, bias=False)           # from the slot
         self.out = nn.Linear(inner, width, bias=False)
         self.query_gain = nn.Parameter(torch.ones(inner))
         self.key_gain = nn.Parameter(torch.ones(inner))
-        self.nothing = nn.Parameter(torch.zeros(1))               # the score of finding nothing
+        self.nothing = nn.Parameter(torch.zeros(1))                # the score of finding nothing
 
     @torch.no_grad()
-    def unfold(self, project):
-        """Starts as a search for the token itself, answered with the token behind it. project: the encoder's map of all slots to a
-        latent; its transpose is nearly its inverse."""
-        width, inner = self.query.in_features, self.query.out_features
-        some = torch.linalg.qr(torch.randn(width, width))[0][:inner]
-        blocks = project.unflatten(1, (self.slots, width)).permute(1, 2, 0)  # M,D,D: of each slot, latent -> token
-        unfolded = some @ blocks / blocks.norm() * (self.slots * width) ** 0.5
-        self.query.weight.copy_(some)
-        self.key.weight.copy_(unfolded.flatten(0, 1))
-        self.value.weight.copy_(unfolded.roll(-1, 0).flatten(0, 1))
-        self.value.weight[-inner:] = 0
+    def initialise(self):
+        """Starts as a search for the same token, answered with the one behind it."""
+        some = torch.linalg.qr(torch.randn_like(self.query.weight).T)[0].T
+        for part in (self.query, self.key, self.value):
+            part.weight.copy_(some)
+        self.context.weight.zero_()
         self.out.weight.zero_()
         self.query_gain.fill_(2.0)
         self.key_gain.fill_(2.0)
         self.nothing.fill_(14.0)
 
+    def unfolded(self, z):
+        """..., width -> ..., slots, width"""
+        return rms_norm(self.unfold(z).unflatten(-1, (self.slots, -1)))
+
     def forward(self, x, z, h, mask, block=256):
         """x: B,T,width; z, h: B,S,width; mask: B,T,S -> B,T,width"""
+        slots = self.unfolded(z)
+        front = F.pad(slots[:, :, :-1], (0, 0, 1, 0))
+        k = rms_norm(self.key(front) + self.context(h)[:, :, None]) * self.key_gain
         q = rms_norm(self.query(self.norm(x))) * self.query_gain
-        k = rms_norm(self.key(h).unflatten(-1, (self.slots, -1))) * self.key_gain
-        k, v = k.flatten(1, 2), self.value(z).unflatten(-1, (self.slots, -1)).flatten(1, 2)
+        k, v = k.flatten(1, 2), self.value(slots).flatten(1, 2)
         heard = []
         for start in range(0, q.shape[1], block):
             allowed = mask[:, start:start + block]

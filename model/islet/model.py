@@ -88,8 +88,6 @@ class Islet(nn.Module):
         self.refiner = Mixer(c, c.refiner_layers)
         self.mixer = Mixer(c, c.mixer_layers)
         self.decoder = Decoder(c, config.span.maximum)
-        if self.reconstruction:
-            self.reconstructor = nn.Linear(c.width, config.span.maximum * c.width, bias=False)
         self._initialise()
 
     def _initialise(self):
@@ -100,7 +98,7 @@ class Islet(nn.Module):
             if name.endswith(("attention.out.weight", "feed_forward.down.weight")):
                 nn.init.zeros_(parameter)
         if self.config.recall:
-            self.decoder.recall.unfold(self.encoder.project.weight)
+            self.decoder.recall.initialise()
         # With a shared table a token predicts itself at first; a small gain keeps that mistake cheap.
         nn.init.constant_(self.decoder.norm.gain, OUTPUT_GAIN)
         for name in ("condition", "skip"):
@@ -194,8 +192,7 @@ class Islet(nn.Module):
 
     def reconstruct(self, z):
         """Logits ...,M,V of the tokens that a latent stands for."""
-        slots = self.reconstructor(z).unflatten(-1, (-1, self.config.width))
-        return F.linear(rms_norm(slots), self.embedding.weight)
+        return F.linear(self.decoder.recall.unfolded(z), self.embedding.weight)
 
     def _reconstruction_loss(self, z, rows):
         """On a quarter of the spans."""
