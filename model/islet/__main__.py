@@ -63,7 +63,7 @@ def main():
     command.add_argument("--data", required=True, help="folder of the corpora")
     command.add_argument("--json", help="file for the results")
     command.set_defaults(run=evaluate)
-    command = commands.add_parser("carry", help="show what the latents of a checkpoint carry")
+    command = commands.add_parser("carry", help="show what the latents of a model file carry")
     command.add_argument("name", help="a configuration in model/configs")
     command.set_defaults(run=carry)
     command = commands.add_parser("vectors", help="write tests/vectors from PyTorch")

@@ -1,6 +1,6 @@
-"""What the latents carry: the loss of the same tokens with the whole document behind them, with its last part only, and with
-the latents cut off altogether. Were these alike, the model would live off its window of raw tokens, and a cache of latents
-would be worth nothing."""
+"""What the latents of a model file carry, in nats a token on long validation documents: how far back what is read still helps, what
+is lost without latents, what storing them in fewer bits or refining them costs, and how much of a span can be read back from its latent.
+Were a model as good without its latents, a cache of them would be worth nothing."""
 
 from dataclasses import replace
 
@@ -8,7 +8,10 @@ import torch
 from torch.nn import functional as F
 
 from .config import MODEL_FOLDER, load_config
-from .export import load_trained
+from .corpus import load_tokenizer
+from .export import start_from
+from .model import int8_grid
+from .models import build
 from .rows import RowMaker
 from .spans import token_classes
 from .training import precision
@@ -17,75 +20,129 @@ REACHES = (32, 64, 128, 256, 512)  # tokens that the shortened document has at m
 DOCUMENTS = ("books", "wiki", "textbook")
 ROWS = 24
 TOKENS_AT_ONCE = 8192
+QUOTE_ROWS = 24
 
 
-def rows_of(config, folder, tokenizer, classes, documents):
-    """One batch: a row of each list of tokens, all of one length, which is the context and one more."""
-    maker = RowMaker(replace(config, model=replace(config.model, context=len(documents[0]) - 1)), folder, "valid", tokenizer, classes, 0)
-    drawn = iter(documents)
-    maker._next_example = lambda: (DOCUMENTS[0], [next(drawn)])
-    return maker.batch(len(documents))
-
-
-def long_documents(config, maker):
-    """Tokens of documents longer than the context, cut to it."""
-    found = []
-    for name in DOCUMENTS:
-        corpus = maker.corpora[name]
-        for number in range(len(corpus)):
-            segments = corpus.example(number)
-            if len(segments) == 1 and len(segments[0]) > config.model.context:
-                found.append(segments[0][:config.model.context + 1])
-    if not found:
-        raise ValueError(f"no validation document has more than {config.model.context} tokens")
-    return found[::-(-len(found) // ROWS)]
-
-
-@torch.no_grad()
-def losses(model, rows, cut_off):
-    """Nats B,T of each predicted token."""
-    z = model.encode(rows.spans, rows.lengths)
-    h = model.mix(model.refine(z, rows.span_segment), rows.span_example)
-    closed = torch.zeros_like(rows.closed) if cut_off else rows.closed
-    logits = model.decode(rows.tokens, rows.example, closed, z, h, rows.span_example)
-    return F.cross_entropy(logits.float().transpose(1, 2), rows.targets, ignore_index=-1, reduction="none")
+def stored_as_f16(z):
+    return z.half().float()
 
 
 class Measurement:
-    def __init__(self, name, folder=None):
+    def __init__(self, name):
         self.config = load_config(name)
-        self.model, self.tokenizer = load_trained(self.config, folder)
-        self.model.eval()
+        self.model = build(self.config).eval()
+        start_from(self.model, MODEL_FOLDER / f"{name}.gguf")
         self.folder = MODEL_FOLDER / "run" / f"tokens-{self.config.vocabulary}"
+        self.tokenizer = load_tokenizer(self.folder / "tokenizer.model")
         self.classes = token_classes(self.tokenizer, self.config.span.rule)
-        maker = RowMaker(self.config, self.folder, "valid", self.tokenizer, self.classes, 0)
-        self.documents = long_documents(self.config, maker)
-        self.whole = self.nats(self.documents)
+        self.documents = self.long_documents()
+        self.rows = self.rows_of([[document] for document in self.documents])
+        self.whole = self.nats(self.rows)
 
-    def nats(self, documents, cut_off=False):
-        """Nats N,T of each token but the first of N lists of T + 1 tokens."""
-        rows = rows_of(self.config, self.folder, self.tokenizer, self.classes, documents)
-        at_once = max(1, TOKENS_AT_ONCE // len(documents[0]))
+    def maker(self, context):
+        config = replace(self.config, model=replace(self.config.model, context=context))
+        return RowMaker(config, self.folder, "valid", self.tokenizer, self.classes, 0)
+
+    def long_documents(self):
+        """Tokens of documents longer than the context, cut to it and one more."""
+        found, context = [], self.config.model.context
+        for name in DOCUMENTS:
+            corpus = self.maker(context).corpora[name]
+            examples = [corpus.example(number) for number in range(len(corpus))]
+            found += [segments[0][:context + 1] for segments in examples if len(segments[0]) > context]
+        if not found:
+            raise ValueError(f"no validation document has more than {context} tokens")
+        return found[::-(-len(found) // ROWS)]
+
+    def rows_of(self, examples):
+        """One batch with a row an example, all of one length."""
+        maker, drawn = self.maker(sum(map(len, examples[0])) - 1), iter(examples)
+        maker._next_example = lambda: (DOCUMENTS[0], next(drawn))
+        return maker.batch(len(examples))
+
+    def latents(self, rows):
+        return self.model.encode(rows.spans, rows.lengths)
+
+    @torch.no_grad()
+    def logits(self, rows, stored=stored_as_f16, cut_off=False, refined=True):
+        """Logits B,T,V. stored: what keeping latents does to them; cut_off: the decoder hears nothing of them."""
+        z = stored(self.latents(rows))
+        segment = rows.span_segment if refined else torch.arange(z.shape[1]).expand(len(z), -1)
+        h = self.model.mix(self.model.refine(z, segment), rows.span_example)
+        closed = torch.zeros_like(rows.closed) if cut_off else rows.closed
+        return self.model.decode(rows.tokens, rows.example, closed, z, h, rows.span_example)
+
+    def nats(self, rows, **how):
+        """Nats B,T of each token but the first of a row."""
+        parts = []
         with precision("cpu"):
-            return torch.cat([losses(self.model, part, cut_off) for part in rows.parts(at_once)])
+            for part in rows.parts(max(1, TOKENS_AT_ONCE // rows.tokens.shape[1])):
+                logits = self.logits(part, **how).float()
+                parts.append(F.cross_entropy(logits.transpose(1, 2), part.targets, ignore_index=-1, reduction="none"))
+        return torch.cat(parts)
 
     def shortened(self, reach):
         """Mean nats of the same tokens: with at most `reach` tokens of the document, and with all of it. The document begins
         anew every `reach` tokens, and what counts is the last quarter before each new beginning."""
         opening = self.documents[0][0]
         ends = range(2 * reach, self.config.model.context + 1, reach)
-        pieces = [[opening] + document[end - reach + 1:end + 1] for document in self.documents for end in ends]
-        short = self.nats(pieces)[:, -(reach // 4):].mean().item()
+        pieces = [[[opening] + document[end - reach + 1:end + 1]] for document in self.documents for end in ends]
+        short = self.nats(self.rows_of(pieces))[:, -(reach // 4):].mean().item()
         whole = torch.cat([self.whole[:, end - reach // 4:end] for end in ends], 1).mean().item()
         return short, whole
+
+    @torch.no_grad()
+    def read_back(self):
+        """Shares of tokens, and of whole spans, that recall's unfolding of int8 latents gives back."""
+        rows = self.rows
+        filled = torch.arange(rows.spans.shape[2]) < rows.lengths[..., None]
+        right = (self.model.reconstruct(int8_grid(self.latents(rows))).argmax(-1) == rows.spans) | ~filled
+        spans = rows.lengths > 0
+        return right[filled].float().mean().item(), right.all(-1)[spans].float().mean().item()
+
+    def quotes(self):
+        """Share of tokens that are predicted right where a document is quoted, with the latents and without them."""
+        maker = self.maker(self.config.model.context)
+        maker._next_example, maker.given = lambda: ("quotes", maker.quotes.draw()), {"quotes": 0}
+        rows = maker.batch(QUOTE_ROWS)
+        answer = self.tokenizer.piece_to_id("<|answer|>")
+        asked = self.answers(rows, answer)
+        return [(self.logits(rows, cut_off=cut_off).argmax(-1) == rows.targets)[asked].float().mean().item()
+                for cut_off in (False, True)]
+
+    @staticmethod
+    def answers(rows, answer):
+        """B,T: whether the token to be predicted belongs to an answer."""
+        begun = (rows.tokens == answer).cumsum(1)
+        first = torch.cat((torch.ones_like(rows.example[:, :1]), (rows.example[:, 1:] != rows.example[:, :-1]).long()), 1)
+        before = torch.where(first.bool(), begun - (rows.tokens == answer).long(), torch.zeros_like(begun)).cummax(1)[0]
+        return (begun > before) & (rows.targets >= 0)
+
+
+def print_distances(measurement):
+    print("| tokens of the document at most | nats | the same tokens with all of it | gained |\n|---|---|---|---|")
+    for reach in REACHES:
+        short, whole = measurement.shortened(reach)
+        print(f"| {reach} | {short:.3f} | {whole:.3f} | {short - whole:+.3f} |")
+
+
+def print_changes(measurement):
+    whole = measurement.whole.mean().item()
+    print("\n| latents | nats | change |\n|---|---|---|")
+    print(f"| as f16 | {whole:.4f} | |")
+    for name, how in (("as they come", dict(stored=lambda z: z)), ("as int8", dict(stored=int8_grid)),
+                      ("each refined alone", dict(refined=False)), ("cut off", dict(cut_off=True))):
+        nats = measurement.nats(measurement.rows, **how).mean().item()
+        print(f"| {name} | {nats:.4f} | {100 * (nats / whole - 1):+.2f} % |")
 
 
 def run(name):
     measurement = Measurement(name)
     print(f"{len(measurement.documents)} validation documents of {measurement.config.model.context} tokens; nats per token\n")
-    print("| tokens of the document at most | nats | the same tokens with all of it | gained |\n|---|---|---|---|")
-    for reach in REACHES:
-        short, whole = measurement.shortened(reach)
-        print(f"| {reach} | {short:.3f} | {whole:.3f} | {short - whole:+.3f} |")
-    whole, cut_off = measurement.whole.mean().item(), measurement.nats(measurement.documents, cut_off=True).mean().item()
-    print(f"\nall latents cut off: {cut_off:.3f} in place of {whole:.3f}")
+    print_distances(measurement)
+    print_changes(measurement)
+    if measurement.config.model.recall:
+        tokens, spans = measurement.read_back()
+        print(f"\nread back from int8 latents: {100 * tokens:.1f} % of tokens, {100 * spans:.1f} % of spans without a mistake")
+    heard, deaf = measurement.quotes()
+    print(f"\nwords of a quoted document predicted: {100 * heard:.1f} %, with the latents cut off {100 * deaf:.1f} %")

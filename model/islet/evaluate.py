@@ -1,5 +1,5 @@
 """What a model is worth, measured through the daemon: bits per byte of every validation file, answers to questions over a
-passage, and names recalled from far back. Models named together are measured on the same texts, and the first is what the
+passage, names recalled from far back, what reuse costs and saves, and samples. Models named together are measured on the same texts, and the first is what the
 others are compared with."""
 
 import collections
@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 
+from . import reuse, samples
 from .corpus import ANSWER, CORPORA, DOCUMENT, read_examples
 from .daemon import Daemon, DaemonRefused
 
@@ -129,6 +130,8 @@ def evaluate(models, data):
             "bits_per_byte": {corpus: score_corpus(daemon, name, data, corpus) for corpus in CORPORA},
             "questions": answer_questions(daemon, name, data),
             "names": recall_names(daemon, name, data),
+            "reuse": reuse.measure(daemon, name, data),
+            "samples": samples.answers(daemon, name),
         } for name in names}
     show_progress("")
     return results
@@ -149,6 +152,8 @@ def print_tables(results):
     for distance in DISTANCES:
         cells = [f"{results[name]['names'][str(distance)]:.2f}" for name in names]
         print(f"| name given back, {distance} tokens | " + " | ".join(cells) + " |")
+    reuse.print_reuse({name: results[name]["reuse"] for name in names})
+    samples.print_samples({name: results[name]["samples"] for name in names})
 
 
 def run(models, data, output):

@@ -168,9 +168,9 @@ def as_stored(model):
     return model.eval()
 
 
-def load_trained(config, folder=None):
-    """The last checkpoint's model, and its tokenizer. folder: where the checkpoint stands, if not in model/run/NAME."""
-    checkpoint = (folder or MODEL_FOLDER / "run" / config.model.name) / "checkpoint.pt"
+def load_trained(config):
+    """The last checkpoint's model, and its tokenizer."""
+    checkpoint = MODEL_FOLDER / "run" / config.model.name / "checkpoint.pt"
     state = torch.load(checkpoint, map_location="cpu")
     model = build(config)
     model.load_state_dict(state["model"])

@@ -77,12 +77,46 @@ def attend(q, k, v, mask):
     return scores.masked_fill(~mask, -1e9).softmax(-1).to(v.dtype) @ v
 
 
-def attend_causally(q, k, v, mask, block=128):
-    """attend for a causal mask, block by block of queries: nearly half of the scores are never computed, and what is
-    computed stays in the processor's cache."""
-    return torch.cat([attend(q[:, :, start:start + block], k[:, :, :start + block], v[:, :, :start + block],
-                             mask[..., start:start + block, :start + block])
-                      for start in range(0, q.shape[2], block)], 2)
+class CausalAttention(torch.autograd.Function):
+    """attend for a causal mask, a row of the batch and a block of queries at a time: nearly half of the scores are never computed,
+    and those of a block stay in the processor's cache. The gradient is written out, because autograd would make a tensor of zeros as
+    large as the keys for every block."""
+    BLOCK = 128
+
+    @staticmethod
+    def pieces(rows, length):
+        """Row of the batch, block of queries, and the keys that it may see."""
+        return [(row, slice(start, min(start + CausalAttention.BLOCK, length)), slice(min(start + CausalAttention.BLOCK, length)))
+                for row in range(rows) for start in range(0, length, CausalAttention.BLOCK)]
+
+    @staticmethod
+    def forward(context, q, k, v, bias):
+        """q, k, v: B,heads,L,D and bias: B,L,L, 0 or very negative, all of one type -> B,heads,L,D"""
+        scale, out, weights = q.shape[-1] ** -0.5, torch.empty_like(q), []
+        for row, block, past in CausalAttention.pieces(len(q), q.shape[2]):
+            scores = torch.baddbmm(bias[row, block, past], q[row, :, block], k[row, :, past].transpose(1, 2), alpha=scale)
+            weights.append(scores.softmax(-1))
+            torch.bmm(weights[-1], v[row, :, past], out=out[row, :, block])
+        context.save_for_backward(q, k, v, *weights)
+        return out
+
+    @staticmethod
+    def backward(context, gradient):
+        q, k, v, *weights = context.saved_tensors
+        scale, dq, dk, dv = q.shape[-1] ** -0.5, torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        for (row, block, past), p in zip(CausalAttention.pieces(len(q), q.shape[2]), weights):
+            g = gradient[row, :, block]
+            dv[row, :, past].baddbmm_(p.transpose(1, 2), g)
+            ds = torch._softmax_backward_data(g @ v[row, :, past].transpose(1, 2), p, -1, p.dtype)
+            dq[row, :, block] = (ds @ k[row, :, past]).mul_(scale)
+            dk[row, :, past].baddbmm_(ds.transpose(1, 2), q[row, :, block], alpha=scale)
+        return dq, dk, dv, None
+
+
+def causal_bias(mask):
+    """What CausalAttention takes for a mask B,L,L, in the type in which matrices are multiplied."""
+    kind = torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else torch.get_default_dtype()
+    return torch.zeros(mask.shape, dtype=kind, device=mask.device).masked_fill(~mask, -1e9)
 
 
 class FeedForward(nn.Module):
@@ -108,13 +142,17 @@ class Layer(nn.Module):
         self.feed_forward_norm = Norm(width)
         self.feed_forward = FeedForward(width, inner)
 
-    def forward(self, x, mask, tables=None, causal=False):
-        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed; causal if it says so."""
+    def forward(self, x, mask, tables=None, bias=None):
+        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed; or in its place causal_bias."""
         n, attention = self.attention_norm(x), self.attention
         q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
         if tables is not None:
             q, k = rotate(q, tables), rotate(k, tables)
-        x = x + attention.join((attend_causally if causal else attend)(q, k, v, mask))
+        if bias is None:
+            heard = attend(q, k, v, mask)
+        else:
+            heard = CausalAttention.apply(q.to(bias.dtype), k.to(bias.dtype), v.to(bias.dtype), bias)
+        x = x + attention.join(heard)
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .layers import Layer, Norm, rotary_tables
+from .layers import Layer, Norm, causal_bias, rotary_tables
 
 OUTPUT_GAIN = 0.25
 
@@ -33,10 +33,11 @@ class Tokenwise(nn.Module):
         """tokens, example: B,T -> B,T,V. A token attends to those before it in its example."""
         index = torch.arange(tokens.shape[1], device=tokens.device)
         mask = (example[:, :, None] == example[:, None, :]) & (index[:, None] >= index[None, :])
+        bias = causal_bias(mask)
         tables = rotary_tables(tokens.shape[1], self.config.head_width, tokens.device)
         x = self.embedding(tokens) * math.sqrt(self.config.width)
         for layer in self.layers:
-            x = layer(x, mask[:, None], tables, causal=True)
+            x = layer(x, None, tables, bias)
         return F.linear(self.norm(x), self.embedding.weight)
 
     def forward(self, rows, window=None, quantised=False):
