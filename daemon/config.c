@@ -15,6 +15,7 @@
 #include "proto/alloc.h"
 
 #define BUDGET_DEFAULT (1ull << 30)
+#define STATES_DEFAULT (128ull << 20)
 #define THREADS_MAX 1024
 
 const char lt_config_help[] =
@@ -27,6 +28,7 @@ const char lt_config_help[] =
     "                                                       else /tmp/latentd-UID/latentd.sock)\n"
     "  --listen HOST:PORT TCP as well; loopback addresses only\n"
     "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
+    "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
     "  --durability MODE  group, sync or relaxed           (default group)\n"
     "  --threads N        for matrix products              (default: one a processor)\n"
     "  --log-level LEVEL  debug, info, warning or error    (default info)\n"
@@ -37,7 +39,7 @@ const char lt_config_help[] =
     "or from the config file. Flags override the environment, which overrides the file.\n"
     "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
 
-enum setting { MODEL, STORE, SOCKET, LISTEN, BUDGET, DURABILITY, THREADS, LOG_LEVEL, SETTINGS };
+enum setting { MODEL, STORE, SOCKET, LISTEN, BUDGET, STATES, DURABILITY, THREADS, LOG_LEVEL, SETTINGS };
 
 static const struct {
     const char *key, *flag, *variable;
@@ -47,6 +49,7 @@ static const struct {
     [SOCKET] = {"socket", "socket", "LATENTD_SOCKET"},
     [LISTEN] = {"listen", "listen", "LATENTD_LISTEN"},
     [BUDGET] = {"budget", "budget", "LATENTD_BUDGET"},
+    [STATES] = {"states", "states", "LATENTD_STATES"},
     [DURABILITY] = {"durability", "durability", "LATENTD_DURABILITY"},
     [THREADS] = {"threads", "threads", "LATENTD_THREADS"},
     [LOG_LEVEL] = {"log_level", "log-level", "LATENTD_LOG_LEVEL"},
@@ -120,6 +123,13 @@ static int apply_budget(struct lt_config *config, const char *value, const char 
     return LT_OK;
 }
 
+static int apply_states(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+{
+    if (!parse_size(value, &config->state_bytes))
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size, such as 0, 64M or 1G", source, value);
+    return LT_OK;
+}
+
 static int apply_durability(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     for (size_t i = 0; i < sizeof durability_names / sizeof *durability_names; i++)
@@ -157,6 +167,8 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return replace(&config->listen, value);
     case BUDGET:
         return apply_budget(config, value, source, error);
+    case STATES:
+        return apply_states(config, value, source, error);
     case DURABILITY:
         return apply_durability(config, value, source, error);
     case THREADS:
@@ -335,7 +347,7 @@ static int default_socket(struct lt_config *config)
 int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_config,
                    enum lt_config_outcome *ret_outcome, struct lt_error *error)
 {
-    struct lt_config config = {.budget_bytes = BUDGET_DEFAULT, .log_level = LT_LOG_INFO};
+    struct lt_config config = {.budget_bytes = BUDGET_DEFAULT, .state_bytes = STATES_DEFAULT, .log_level = LT_LOG_INFO};
     enum lt_config_outcome outcome = LT_CONFIG_RUN;
     const char *file = find_file(argument_count, arguments);
     int code = LT_OK;

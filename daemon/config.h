@@ -19,6 +19,7 @@ struct lt_config {
     char *listen; /* HOST:PORT, or NULL: no TCP */
     char *file;   /* config file, or NULL */
     uint64_t budget_bytes;
+    uint64_t state_bytes; /* in memory, for mixed states of prompts */
     enum lt_durability durability;
     int threads; /* 0: one for each processor */
     enum lt_log_level log_level;

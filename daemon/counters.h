@@ -27,7 +27,8 @@
     X(COMPLETION_TOKENS, "completion_tokens")                                                                          \
     X(OPERATIONS, "operations")                                                                                        \
     X(ENCODE_MICROSECONDS, "encode_us")                                                                                \
-    X(UPTIME_SECONDS, "uptime_s")
+    X(UPTIME_SECONDS, "uptime_s")                                                                                      \
+    X(SPANS_RESTORED, "spans_restored")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

@@ -4,6 +4,7 @@
 #include "daemon/cycle.h"
 
 #include "daemon/clock.h"
+#include "daemon/states.h"
 #include "proto/alloc.h"
 
 struct cycle {
@@ -48,6 +49,25 @@ static int resolve(struct cycle *cycle)
     for (size_t i = 0; i < cycle->count; i++)
         record_lookups(cycle->tasks[i], &time);
     return LT_OK;
+}
+
+/* What of each new prompt is mixed already. */
+static void restore_states(struct cycle *cycle)
+{
+    size_t width = lt_model_shape(cycle->served->model)->width;
+    for (size_t i = 0; i < cycle->count; i++) {
+        struct lt_task *task = cycle->tasks[i];
+        if (!lt_task_generates(task) || task->fresh != task->spans || !task->fresh_count)
+            continue;
+        double began = lt_clock_seconds();
+        size_t known =
+            lt_states_restore(cycle->served->states, task->spans, task->starts, task->span_count, task->sequence);
+        task->receipt.mix += lt_clock_seconds() - began;
+        task->receipt.restored_spans = known;
+        task->fresh_starts += known;
+        task->fresh_latents += known * width;
+        task->fresh_count -= known;
+    }
 }
 
 static int mix(struct cycle *cycle)
@@ -118,8 +138,10 @@ int lt_cycle_compute(struct lt_cache *cache, const struct lt_served_model *serve
     int code = cycle.spans && cycle.mixes && cycle.decodes ? LT_OK : LT_ENOMEM;
     if (code == LT_OK)
         code = resolve(&cycle);
-    if (code == LT_OK)
+    if (code == LT_OK) {
+        restore_states(&cycle);
         code = mix(&cycle);
+    }
     if (code == LT_OK)
         code = decode(&cycle);
     lt_free(cycle.spans);

@@ -11,6 +11,7 @@
 #include "daemon/latent_get.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
+#include "daemon/states.h"
 #include "daemon/task.h"
 #include "proto/alloc.h"
 
@@ -123,7 +124,12 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     lt_count(engine->counters, LT_COUNTER_OPERATIONS,
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
                  receipt->decode_operations);
+    lt_count(engine->counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
     answer_written(engine, task->job, &bytes, writer.error);
+    if (lt_task_generates(task) && task->served->states) {
+        lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
+        task->sequence = NULL;
+    }
     remove_task(engine, task);
 }
 
@@ -377,8 +383,10 @@ void lt_engine_wake(struct lt_engine *engine)
 
 static void free_engine(struct lt_engine *engine)
 {
-    for (size_t i = 0; i < engine->served_count; i++)
+    for (size_t i = 0; i < engine->served_count; i++) {
         lt_workspace_destroy(engine->served[i].workspace);
+        lt_states_destroy(engine->served[i].states);
+    }
     lt_cache_destroy(engine->cache);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
@@ -405,6 +413,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
         engine->served_count += code == LT_OK;
         if (code == LT_OK)
             code = lt_workspace_set_threads(engine->served[i].workspace, options->threads);
+        if (code == LT_OK && lt_model_has_encoder(options->models[i]))
+            code = lt_states_create(options->state_bytes / options->model_count, &engine->served[i].states);
     }
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;

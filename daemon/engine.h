@@ -18,6 +18,7 @@ struct lt_engine_options {
     size_t model_count;
     struct lt_store *store;
     struct lt_counters *counters;
+    uint64_t state_bytes;             /* for mixed states of prompts, of all models together */
     uint32_t threads;                 /* for matrix products */
     void (*wake_loop)(void *context); /* called on the engine thread when events wait */
     void *context;

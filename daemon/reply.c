@@ -112,8 +112,9 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, lt_model_name(task->served->model));
 
     lt_write_text(writer, "usage");
-    lt_write_map(writer, 6);
+    lt_write_map(writer, 7);
     write_prompt_usage(writer, task);
+    write_count(writer, "restored_spans", receipt->restored_spans);
     write_count(writer, "completion_tokens", receipt->completion_tokens);
     write_count(writer, "completion_spans", receipt->completion_spans);
 

@@ -5,8 +5,9 @@
 #include "kernels/islet.h"
 
 struct lt_served_model {
-    struct lt_model *model;         /* read-only, any thread */
-    struct lt_workspace *workspace; /* engine thread */
+    struct lt_model *model; /* read-only, any thread */
+    struct lt_workspace *workspace;
+    struct lt_states *states; /* of prompts answered; NULL if the model has no spans */ /* engine thread */
 };
 
 #endif

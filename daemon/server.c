@@ -206,6 +206,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
                                                   .model_count = server->model_count,
                                                   .store = server->store,
                                                   .counters = &server->counters,
+                                                  .state_bytes = server->config->state_bytes,
                                                   .threads = server->threads,
                                                   .wake_loop = wake_from_engine,
                                                   .context = server};

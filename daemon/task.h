@@ -24,6 +24,7 @@ struct lt_receipt {
     double tokenize, lookup, encode, refine, mix, decode; /* seconds */
     double first_token;                                   /* seconds from request to first token, 0 before it */
     size_t hits, misses;                                  /* of the prompt's spans */
+    size_t restored_spans; /* of the prompt: mixed before, for another prompt that began alike */
     uint32_t completion_tokens, completion_spans;
 };
 

@@ -50,6 +50,14 @@ int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size
 int lt_sequence_create(const struct lt_model *model, size_t spans, struct lt_sequence **ret_sequence);
 void lt_sequence_destroy(struct lt_sequence *sequence);
 
+/* Makes `sequence`, which must be empty, stand where `from` stood after its first `spans` spans, of which the last
+ * `segment` were in one segment: those that `from` began last, or none. Tokens that either was fed are of no matter.
+ * LT_ENOMEM: it stays empty. */
+int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment);
+
+/* Memory that a sequence takes. */
+size_t lt_sequence_bytes(const struct lt_sequence *sequence);
+
 /* Spans mixed so far. */
 size_t lt_sequence_spans(const struct lt_sequence *sequence);
 

@@ -116,6 +116,29 @@ void lt_sequence_destroy(struct lt_sequence *sequence)
     lt_free(sequence);
 }
 
+int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment)
+{
+    const struct lt_model_shape *shape = sequence->shape;
+    int rc = lt_sequence_reserve(sequence, spans);
+    if (rc != LT_OK)
+        return rc;
+    for (size_t i = 0, pieces = piece_count(shape); i < pieces; i++) {
+        size_t rows = i < 2 * (size_t)shape->refiner_layers ? segment : spans;
+        memcpy(sequence->span_memory + piece_offset(shape, i, sequence->room),
+               from->span_memory + piece_offset(shape, i, from->room), rows * piece_width(shape, i) * sizeof(float));
+    }
+    sequence->spans = spans;
+    sequence->segment = segment;
+    return LT_OK;
+}
+
+size_t lt_sequence_bytes(const struct lt_sequence *sequence)
+{
+    const struct lt_model_shape *shape = sequence->shape;
+    size_t window = 2 * (size_t)shape->decoder_layers * shape->window * shape->width;
+    return sizeof *sequence + (piece_offset(shape, piece_count(shape), sequence->room) + window) * sizeof(float);
+}
+
 size_t lt_sequence_spans(const struct lt_sequence *sequence)
 {
     return sequence->spans;

@@ -149,6 +149,7 @@ struct latent_span {
 
 struct latent_usage {
     uint64_t prompt_tokens, prompt_spans, span_hits, span_misses;
+    uint64_t restored_spans; /* of latent_generate: the prompt's, mixed before for one that began alike */
     uint64_t completion_tokens, completion_spans; /* of latent_generate */
 };
 

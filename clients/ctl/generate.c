@@ -58,6 +58,9 @@ static void print_receipt(const struct latent_generation *generation)
             show_rate(usage->span_hits, usage->prompt_spans).text);
     fprintf(stderr, "  %-10s %6s tokens %6s spans   end: %s\n", "answer", show_count(usage->completion_tokens).text,
             show_count(usage->completion_spans).text, generation->finish_reason);
+    if (usage->restored_spans)
+        fprintf(stderr, "  %-10s %s of the prompt's spans were mixed before\n", "state",
+                show_count(usage->restored_spans).text);
     fprintf(stderr, "  first token after %s, all after %s\n\n", show_milliseconds(timings->ttft).text,
             show_milliseconds(timings->total).text);
     fprintf(stderr, "  %-10s %10s %12s\n", "stage", "time", "operations");

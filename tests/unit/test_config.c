@@ -76,6 +76,7 @@ static void fills_in_defaults(void **state)
     assert_string_equal(config.store, "/home/somebody/.local/share/latentd");
     assert_string_equal(config.socket, socket);
     assert_int_equal(config.budget_bytes, 1ull << 30);
+    assert_int_equal(config.state_bytes, 128ull << 20);
     assert_int_equal(config.durability, LT_DURABILITY_GROUP);
     assert_int_equal(config.threads, 0);
     assert_null(config.listen);
@@ -141,6 +142,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"--budget 10", "--budget: '10' is not a size"},
         {"--budget 99999999999999G", "is not a size"},
         {"--budget -1", "is not a size"},
+        {"--states much", "--states: 'much' is not a size, such as 0, 64M or 1G"},
         {"--budget 512MB", "is not a size"},
         {"--durability maybe", "--durability: 'maybe' is not group, sync or relaxed"},
         {"--threads two", "--threads: 'two' is not a number"},

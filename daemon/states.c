@@ -1,0 +1,157 @@
+/* A list, most recently used first. It holds tens of prompts, not thousands: comparing with each costs less than
+ * looking up one span. */
+#include "daemon/states.h"
+
+#include <string.h>
+
+#include "proto/alloc.h"
+
+struct state {
+    struct state *next;
+    struct lt_sequence *sequence;
+    size_t count;             /* spans of the prompt */
+    size_t segment;           /* of them in its last segment */
+    struct lt_span_key *keys; /* [count] */
+    uint8_t *starts;          /* [count] */
+    uint64_t bytes;
+};
+
+struct lt_states {
+    struct state *first;
+    uint64_t bytes, budget;
+};
+
+int lt_states_create(uint64_t budget, struct lt_states **ret_states)
+{
+    struct lt_states *states = lt_calloc(1, sizeof *states);
+    if (!states)
+        return LT_ENOMEM;
+    states->budget = budget;
+    *ret_states = states;
+    return LT_OK;
+}
+
+static void free_state(struct state *state)
+{
+    lt_sequence_destroy(state->sequence);
+    lt_free(state->keys);
+    lt_free(state->starts);
+    lt_free(state);
+}
+
+/* Takes the state that `link` points to out of the list. */
+static struct state *unlink_state(struct lt_states *states, struct state **link)
+{
+    struct state *state = *link;
+    *link = state->next;
+    states->bytes -= state->bytes;
+    return state;
+}
+
+static void push_state(struct lt_states *states, struct state *state)
+{
+    state->next = states->first;
+    states->first = state;
+    states->bytes += state->bytes;
+}
+
+void lt_states_destroy(struct lt_states *states)
+{
+    if (!states)
+        return;
+    while (states->first)
+        free_state(unlink_state(states, &states->first));
+    lt_free(states);
+}
+
+/* Spans that a state and a prompt have in common from the beginning on. */
+static size_t common(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
+{
+    size_t same = 0;
+    while (same < count && same < state->count && starts[same] == state->starts[same] &&
+           memcmp(&spans[same].key, &state->keys[same], sizeof spans[same].key) == 0)
+        same++;
+    return same;
+}
+
+/* How many of the common spans can be gone on from: the refiner remembers the last segment only, so it is all of the
+ * state, or what ends where the prompt begins a segment. */
+static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
+{
+    size_t same = common(state, spans, starts, count);
+    if (same == state->count)
+        return same;
+    while (same > 0 && (same == count || !starts[same]))
+        same--;
+    return same;
+}
+
+size_t lt_states_restore(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
+                         size_t count, struct lt_sequence *sequence)
+{
+    struct state **best = NULL;
+    size_t most = 0;
+    for (struct state **link = &states->first; *link; link = &(*link)->next) {
+        size_t spans_usable = usable(*link, spans, starts, count);
+        if (spans_usable > most) {
+            most = spans_usable;
+            best = link;
+        }
+    }
+    if (!best)
+        return 0;
+    struct state *state = unlink_state(states, best);
+    push_state(states, state);
+    size_t segment = most == state->count ? state->segment : 0;
+    return lt_sequence_copy(sequence, state->sequence, most, segment) == LT_OK ? most : 0;
+}
+
+/* Drops what the new prompt begins with as a whole: it serves no prompt that the new one does not serve as well. */
+static void drop_covered(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
+                         size_t count)
+{
+    for (struct state **link = &states->first; *link;) {
+        if (common(*link, spans, starts, count) == (*link)->count)
+            free_state(unlink_state(states, link));
+        else
+            link = &(*link)->next;
+    }
+}
+
+static void drop_oldest(struct lt_states *states)
+{
+    struct state **link = &states->first;
+    while ((*link)->next)
+        link = &(*link)->next;
+    free_state(unlink_state(states, link));
+}
+
+void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
+                    struct lt_sequence *sequence)
+{
+    struct state *state = lt_calloc(1, sizeof *state);
+    uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
+    if (!state || bytes > states->budget || count == 0)
+        goto useless;
+    state->keys = lt_malloc(count * sizeof *state->keys);
+    state->starts = lt_malloc(count);
+    if (!state->keys || !state->starts)
+        goto useless;
+    for (size_t i = 0; i < count; i++) {
+        state->keys[i] = spans[i].key;
+        state->starts[i] = starts[i];
+        state->segment = starts[i] ? 1 : state->segment + 1;
+    }
+    state->sequence = sequence;
+    state->count = count;
+    state->bytes = bytes;
+    drop_covered(states, spans, starts, count);
+    while (states->bytes + bytes > states->budget)
+        drop_oldest(states);
+    push_state(states, state);
+    return;
+useless:
+    if (state)
+        free_state(state);
+    lt_sequence_destroy(sequence);
+}

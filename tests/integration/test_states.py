@@ -1,0 +1,71 @@
+"""Mixed states of earlier prompts: a prompt that begins alike is mixed from where the two part, and says the same as ever."""
+
+DOCUMENT = ("The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell "
+            "ill: she sent for the King. He promised her this, and she closed her eyes.")
+QUESTIONS = ("What kind of hair did the wife have?", "Whom did she send for, and why?")
+NO_STATES = ("--states", "0")
+
+
+def ask(daemon, question, document=DOCUMENT, tokens=24):
+    with daemon.connect() as connection:
+        return connection.call("generate", {"segments": [{"role": "document", "text": document},
+                                                         {"role": "user", "text": question}],
+                                            "temperature": 0, "max_tokens": tokens})
+
+
+def spans_of_document(reply):
+    """Up to where the question's control token stands."""
+    return [span["text"] for span in reply["spans"]].index("<|user|>")
+
+
+def test_a_repeated_prompt_is_not_mixed_again(daemon):
+    first = ask(daemon, QUESTIONS[0])
+    assert first["usage"]["restored_spans"] == 0 and first["ops"]["mix"] > 0
+    again = ask(daemon, QUESTIONS[0])
+    assert again["usage"]["restored_spans"] == again["usage"]["prompt_spans"]
+    assert again["text"] == first["text"]
+    one_token = ask(daemon, QUESTIONS[0], tokens=1)  # closes no span of its own
+    assert one_token["ops"]["refine"] == one_token["ops"]["mix"] == 0
+
+
+def test_another_question_is_mixed_from_where_it_begins(make_daemon):
+    daemon, without = make_daemon(), make_daemon(arguments=NO_STATES)
+    ask(daemon, QUESTIONS[0])
+    other, plain = ask(daemon, QUESTIONS[1]), ask(without, QUESTIONS[1])
+    assert other["usage"]["restored_spans"] == spans_of_document(other)
+    assert plain["usage"]["restored_spans"] == 0
+    assert 0 < other["ops"]["mix"] < plain["ops"]["mix"]
+    assert other["text"] == plain["text"]
+
+
+def test_a_changed_document_is_mixed_from_its_beginning(make_daemon):
+    """The refiner remembers the last segment only, so what parts inside a segment is mixed from that segment's beginning."""
+    daemon, without = make_daemon(), make_daemon(arguments=NO_STATES)
+    changed = DOCUMENT.replace("closed her eyes", "opened her eyes")
+    ask(daemon, QUESTIONS[0])
+    reply = ask(daemon, QUESTIONS[0], document=changed)
+    assert reply["usage"]["restored_spans"] == 0
+    assert reply["text"] == ask(without, QUESTIONS[0], document=changed)["text"]
+
+
+def test_a_document_in_front_of_another_is_no_beginning(daemon):
+    ask(daemon, QUESTIONS[0])
+    assert ask(daemon, QUESTIONS[0], document="A bird sang. " + DOCUMENT)["usage"]["restored_spans"] == 0
+
+
+def test_states_are_dropped_oldest_first(make_daemon):
+    daemon = make_daemon(arguments=("--states", "1M"))
+    first = ask(daemon, QUESTIONS[0], document=f"Story number 0. {DOCUMENT}")
+    for number in range(1, 60):
+        last = ask(daemon, QUESTIONS[0], document=f"Story number {number}. {DOCUMENT}")
+    again = ask(daemon, QUESTIONS[0], document=f"Story number 59. {DOCUMENT}")
+    assert again["usage"]["restored_spans"] == last["usage"]["prompt_spans"]
+    gone = ask(daemon, QUESTIONS[0], document=f"Story number 0. {DOCUMENT}")
+    assert gone["usage"]["restored_spans"] == 0
+    assert gone["text"] == first["text"]
+
+
+def test_stats_count_what_was_restored(daemon):
+    ask(daemon, QUESTIONS[0])
+    restored = ask(daemon, QUESTIONS[0])["usage"]["restored_spans"]
+    assert daemon.stats()["spans_restored"] == restored > 0
