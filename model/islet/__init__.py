@@ -12,7 +12,7 @@ optimiser.py  Muon and AdamW
 training.py the loop: schedule, checkpoints, progress, loss curve
 ablations.py  short trainings of variants, and their table
 gguf.py     writes the model file
-evaluate.py reuse.py samples.py  what a model file is worth, asked of the daemon
+evaluate.py reuse.py samples.py agreement.py  what a model file is worth, asked of the daemon
 carry.py    what its latents carry
 quotes.py   questions for what a document says, as training rows
 export.py   checkpoint -> model file

@@ -9,7 +9,9 @@ from pathlib import Path
 import msgpack
 
 from .config import MODEL_FOLDER
+from .corpus import ANSWER, DOCUMENT
 
+ROLES = {DOCUMENT: "document", ANSWER: "answer"}
 PROGRAM = MODEL_FOLDER.parent / "build" / "daemon" / "latentd"
 
 
@@ -54,6 +56,11 @@ class Daemon:
             if not data:
                 raise OSError("the daemon closed the connection")
             self.unpacker.feed(data)
+
+
+def segments_of(example):
+    """An example of a corpus as the daemon takes it."""
+    return [{"role": ROLES.get(control, "user"), "text": text} for control, text in example]
 
 
 class DaemonRefused(ValueError):

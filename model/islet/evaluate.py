@@ -1,6 +1,6 @@
 """What a model is worth, measured through the daemon: bits per byte of every validation file, answers to questions over a
-passage, names recalled from far back, what reuse costs and saves, and samples. Models named together are measured on the same texts, and the first is what the
-others are compared with."""
+passage, names recalled from far back, what reuse costs and saves, and samples. Models named together are measured on the same
+texts, and the first is what the others are compared with."""
 
 import collections
 import json
@@ -9,19 +9,14 @@ import sys
 
 import numpy as np
 
-from . import reuse, samples
-from .corpus import ANSWER, CORPORA, DOCUMENT, read_examples
-from .daemon import Daemon, DaemonRefused
+from . import agreement, reuse, samples
+from .corpus import CORPORA, read_examples
+from .daemon import Daemon, DaemonRefused, segments_of
 
-ROLES = {DOCUMENT: "document", ANSWER: "answer"}
 QUESTIONS = 200
 DISTANCES = (100, 500, 900)  # tokens between a name and the question for it
 TRIALS = 50
 NAMES = ("Alice", "Robert", "Martha", "Edward", "Helen", "George", "Rose", "Henry", "Emma", "Peter")
-
-
-def segments_of(example):
-    return [{"role": ROLES.get(control, "user"), "text": text} for control, text in example]
 
 
 def show_progress(text):
@@ -132,6 +127,7 @@ def evaluate(models, data):
             "names": recall_names(daemon, name, data),
             "reuse": reuse.measure(daemon, name, data),
             "samples": samples.answers(daemon, name),
+            "agreement": agreement.agreement(daemon, name, data),
         } for name in names}
     show_progress("")
     return results
@@ -152,6 +148,7 @@ def print_tables(results):
     for distance in DISTANCES:
         cells = [f"{results[name]['names'][str(distance)]:.2f}" for name in names]
         print(f"| name given back, {distance} tokens | " + " | ".join(cells) + " |")
+    agreement.print_agreement({name: results[name]["agreement"] for name in names})
     reuse.print_reuse({name: results[name]["reuse"] for name in names})
     samples.print_samples({name: results[name]["samples"] for name in names})
 
