@@ -30,19 +30,17 @@ static uint16_t half_of(float value)
     return (uint16_t)(sign | half);
 }
 
-static float float_of(uint16_t half)
+/* Without branches, so that the loop around it vectorises. */
+static inline float float_of(uint16_t half)
 {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 0x1f, fraction = half & 0x3ff, bits;
-    if (exponent == 0x1f) {
-        bits = sign | 0x7f800000 | fraction << 13 | (fraction ? 0x400000 : 0);
-    } else if (exponent != 0) {
-        bits = sign | (exponent + 112) << 23 | fraction << 13;
-    } else {
-        float value = (float)fraction * 0x1p-24f;
-        memcpy(&bits, &value, sizeof bits);
-        bits |= sign;
-    }
-    float value;
+    uint32_t magnitude = half & 0x7fff, sign = (uint32_t)(half & 0x8000) << 16;
+    uint32_t normal = (magnitude << 13) + 0x38000000;
+    uint32_t special = magnitude << 13 | (magnitude > 0x7c00 ? 0x7fc00000 : 0x7f800000);
+    float subnormal = (float)(int32_t)magnitude * 0x1p-24f, value;
+    uint32_t bits;
+    memcpy(&bits, &subnormal, sizeof bits);
+    bits = magnitude < 0x400 ? bits : magnitude < 0x7c00 ? normal : special;
+    bits |= sign;
     memcpy(&value, &bits, sizeof value);
     return value;
 }

@@ -46,6 +46,22 @@ static void test_every_half_has_its_value(void **state)
     }
 }
 
+/* One by one they are widened by hand, whatever the processor has. */
+static void test_every_half_is_widened_by_hand_alike(void **state)
+{
+    (void)state;
+    static uint16_t halves[65536];
+    static float floats[65536];
+    for (uint32_t i = 0; i < 65536; i++)
+        halves[i] = (uint16_t)i;
+    lt_float_from_half(halves, 65536, floats);
+    for (uint32_t i = 0; i < 65536; i++) {
+        float alone;
+        lt_float_from_half(&halves[i], 1, &alone);
+        assert_memory_equal(&alone, &floats[i], sizeof alone);
+    }
+}
+
 /* The middle between neighbours goes to the even one; a hair to either side of it goes to that side. */
 static void test_rounds_to_nearest_even(void **state)
 {
@@ -92,9 +108,8 @@ static void test_any_count_gives_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_half_has_its_value),
-        cmocka_unit_test(test_rounds_to_nearest_even),
-        cmocka_unit_test(test_past_the_largest_is_infinite),
+        cmocka_unit_test(test_every_half_has_its_value), cmocka_unit_test(test_every_half_is_widened_by_hand_alike),
+        cmocka_unit_test(test_rounds_to_nearest_even),   cmocka_unit_test(test_past_the_largest_is_infinite),
         cmocka_unit_test(test_any_count_gives_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
