@@ -8,33 +8,70 @@
  * one fused multiply-add each, whatever the number of rows, so the property holds by construction and not by luck of a
  * library version.
  *
- * Shape: a tile of up to 12 (AVX-512) or 6 (AVX2) rows times one panel stays in registers over the whole sum. Weights
- * are read in storage order. Blocks of rows keep x in the second-level cache while the panels pass by. */
+ * Shape: a tile of rows times panels stays in registers over the whole sum (kernels/tiles.c). Weights are read in
+ * storage order. Blocks of rows keep x in the second-level cache while the panels pass by.
+ *
+ * Panels of binary16 are widened by every tile that reads them, although a block has eight. Widening pieces of a panel
+ * once, into a buffer in the first-level cache, was tried: with AVX-512 and 384 rows that took 1 to 17 % of the time,
+ * the less the larger the buffer; the tiles' own widening takes 0 to 2 %. */
 #include "kernels/gemm.h"
 
-#include <immintrin.h>
 #include <string.h>
 
 #include "kernels/islet.h"
+#include "kernels/tiles.h"
 #include "proto/alloc.h"
 #include "proto/error.h"
 
 #define ROW_BLOCK 96              /* a multiple of every tile's rows */
 #define SHARED_PRODUCT 6000000ull /* multiplications from which on helper threads are woken: some 100 microseconds */
 
+static size_t panel_count(const struct lt_matrix *matrix)
+{
+    return ((size_t)matrix->outputs + LT_PANEL - 1) / LT_PANEL;
+}
+
+static size_t weight_bytes(const struct lt_matrix *matrix)
+{
+    return matrix->type == LT_PANEL_HALF ? sizeof(uint16_t) : sizeof(float);
+}
+
+size_t lt_matrix_bytes(const struct lt_matrix *matrix)
+{
+    return panel_count(matrix) * matrix->inputs * LT_PANEL * weight_bytes(matrix);
+}
+
+/* Where the weights of an output begin; those of its next inputs follow LT_PANEL numbers apart. */
+static size_t place(const struct lt_matrix *matrix, size_t output)
+{
+    return output / LT_PANEL * matrix->inputs * LT_PANEL + output % LT_PANEL;
+}
+
 int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
 {
-    size_t panels = ((size_t)outputs + LT_PANEL - 1) / LT_PANEL;
-    float *packed = lt_alloc_aligned(panels * inputs * LT_PANEL * sizeof *packed);
+    struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_FLOAT};
+    float *packed = lt_alloc_aligned(lt_matrix_bytes(&matrix));
     if (!packed)
         return LT_ENOMEM;
-    for (size_t output = 0; output < outputs; output++) {
-        const float *row = weights + output * inputs;
-        float *to = packed + output / LT_PANEL * inputs * LT_PANEL + output % LT_PANEL;
+    for (size_t output = 0; output < outputs; output++)
         for (size_t input = 0; input < inputs; input++)
-            to[input * LT_PANEL] = row[input];
-    }
-    *ret_matrix = (struct lt_matrix){.outputs = outputs, .inputs = inputs, .panels = packed};
+            packed[place(&matrix, output) + input * LT_PANEL] = weights[output * inputs + input];
+    matrix.panels = packed;
+    *ret_matrix = matrix;
+    return LT_OK;
+}
+
+int lt_matrix_pack_half(const uint16_t *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
+{
+    struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_HALF};
+    uint16_t *packed = lt_alloc_aligned(lt_matrix_bytes(&matrix));
+    if (!packed)
+        return LT_ENOMEM;
+    for (size_t output = 0; output < outputs; output++)
+        for (size_t input = 0; input < inputs; input++)
+            packed[place(&matrix, output) + input * LT_PANEL] = weights[output * inputs + input];
+    matrix.panels = packed;
+    *ret_matrix = matrix;
     return LT_OK;
 }
 
@@ -44,141 +81,13 @@ void lt_matrix_finish(struct lt_matrix *matrix)
     *matrix = (struct lt_matrix){0};
 }
 
-/* A tile: `rows` rows of x times one panel, into `tile` ([rows][LT_PANEL]). */
-typedef void tile_function(const float *panel, size_t inputs, const float *x, size_t rows, float *tile);
-
-static inline __attribute__((always_inline, target("avx512f"))) void
-tile_avx512_rows(const float *panel, size_t inputs, const float *x, size_t rows, float *tile)
-{
-    __m512 sum[12][2];
-    for (size_t row = 0; row < rows; row++)
-        sum[row][0] = sum[row][1] = _mm512_setzero_ps();
-    for (size_t input = 0; input < inputs; input++) {
-        __m512 low = _mm512_load_ps(panel + input * LT_PANEL);
-        __m512 high = _mm512_load_ps(panel + input * LT_PANEL + 16);
-#pragma GCC unroll 12
-        for (size_t row = 0; row < rows; row++) {
-            __m512 value = _mm512_set1_ps(x[row * inputs + input]);
-            sum[row][0] = _mm512_fmadd_ps(value, low, sum[row][0]);
-            sum[row][1] = _mm512_fmadd_ps(value, high, sum[row][1]);
-        }
-    }
-    for (size_t row = 0; row < rows; row++) {
-        _mm512_storeu_ps(tile + row * LT_PANEL, sum[row][0]);
-        _mm512_storeu_ps(tile + row * LT_PANEL + 16, sum[row][1]);
-    }
-}
-
-static inline __attribute__((always_inline, target("avx2,fma"))) void
-tile_avx2_rows(const float *panel, size_t inputs, const float *x, size_t rows, float *tile)
-{
-    for (size_t half = 0; half < LT_PANEL; half += 16) {
-        __m256 sum[6][2];
-        for (size_t row = 0; row < rows; row++)
-            sum[row][0] = sum[row][1] = _mm256_setzero_ps();
-        for (size_t input = 0; input < inputs; input++) {
-            __m256 low = _mm256_load_ps(panel + input * LT_PANEL + half);
-            __m256 high = _mm256_load_ps(panel + input * LT_PANEL + half + 8);
-#pragma GCC unroll 6
-            for (size_t row = 0; row < rows; row++) {
-                __m256 value = _mm256_set1_ps(x[row * inputs + input]);
-                sum[row][0] = _mm256_fmadd_ps(value, low, sum[row][0]);
-                sum[row][1] = _mm256_fmadd_ps(value, high, sum[row][1]);
-            }
-        }
-        for (size_t row = 0; row < rows; row++) {
-            _mm256_storeu_ps(tile + row * LT_PANEL + half, sum[row][0]);
-            _mm256_storeu_ps(tile + row * LT_PANEL + half + 8, sum[row][1]);
-        }
-    }
-}
-
-/* The number of rows must be a constant in each copy, or the sums do not stay in registers. */
-#define TILE_CASE(kernel, number)                                                                                      \
-    case number:                                                                                                       \
-        kernel(panel, inputs, x, number, tile);                                                                        \
-        return
-
-static __attribute__((target("avx512f"))) void tile_avx512(const float *panel, size_t inputs, const float *x,
-                                                           size_t rows, float *tile)
-{
-    switch (rows) {
-        TILE_CASE(tile_avx512_rows, 1);
-        TILE_CASE(tile_avx512_rows, 2);
-        TILE_CASE(tile_avx512_rows, 3);
-        TILE_CASE(tile_avx512_rows, 4);
-        TILE_CASE(tile_avx512_rows, 5);
-        TILE_CASE(tile_avx512_rows, 6);
-        TILE_CASE(tile_avx512_rows, 7);
-        TILE_CASE(tile_avx512_rows, 8);
-        TILE_CASE(tile_avx512_rows, 9);
-        TILE_CASE(tile_avx512_rows, 10);
-        TILE_CASE(tile_avx512_rows, 11);
-        TILE_CASE(tile_avx512_rows, 12);
-    }
-}
-
-static __attribute__((target("avx2,fma"))) void tile_avx2(const float *panel, size_t inputs, const float *x,
-                                                          size_t rows, float *tile)
-{
-    switch (rows) {
-        TILE_CASE(tile_avx2_rows, 1);
-        TILE_CASE(tile_avx2_rows, 2);
-        TILE_CASE(tile_avx2_rows, 3);
-        TILE_CASE(tile_avx2_rows, 4);
-        TILE_CASE(tile_avx2_rows, 5);
-        TILE_CASE(tile_avx2_rows, 6);
-    }
-}
-
-static void tile_plain(const float *panel, size_t inputs, const float *x, size_t rows, float *tile)
-{
-    memset(tile, 0, rows * LT_PANEL * sizeof *tile);
-    for (size_t input = 0; input < inputs; input++)
-        for (size_t row = 0; row < rows; row++) {
-            float value = x[row * inputs + input];
-            for (size_t output = 0; output < LT_PANEL; output++)
-                tile[row * LT_PANEL + output] += value * panel[input * LT_PANEL + output];
-        }
-}
-
-struct kernel {
-    const char *name;
-    size_t rows; /* of a tile, at most */
-    tile_function *tile;
-};
-
-static const struct kernel *choose_kernel(void)
-{
-    static const struct kernel avx512 = {"avx512", 12, tile_avx512};
-    static const struct kernel avx2 = {"avx2", 6, tile_avx2};
-    static const struct kernel plain = {"plain", 4, tile_plain};
-    if (__builtin_cpu_supports("avx512f"))
-        return &avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &avx2;
-    return &plain;
-}
-
 const char *lt_compute_kernel(void)
 {
-    return choose_kernel()->name;
-}
-
-static void store_tile(const float *tile, size_t rows, size_t columns, float *y, size_t stride, bool add)
-{
-    for (size_t row = 0; row < rows; row++) {
-        const float *from = tile + row * LT_PANEL;
-        float *to = y + row * stride;
-        if (add)
-            for (size_t column = 0; column < columns; column++)
-                to[column] += from[column];
-        else
-            memcpy(to, from, columns * sizeof *to);
-    }
+    return lt_tile_kernel(0)->name;
 }
 
 struct product {
+    const struct lt_tile_kernel *kernel;
     const struct lt_matrix *matrix;
     const float *x;
     size_t rows;
@@ -186,32 +95,77 @@ struct product {
     bool add;
 };
 
-/* One thread's share of a product: some of the panels, for all rows. */
+static const void *panel_at(const struct lt_matrix *matrix, size_t panel)
+{
+    return (const char *)matrix->panels + panel * matrix->inputs * LT_PANEL * weight_bytes(matrix);
+}
+
+/* sums: [rows][LT_PANEL], of the rows from `first` on. */
+static void store(const struct product *product, size_t panel, size_t first, size_t rows, const float *sums)
+{
+    size_t stride = product->matrix->outputs, output = panel * LT_PANEL;
+    size_t columns = stride - output < LT_PANEL ? stride - output : LT_PANEL;
+    for (size_t row = 0; row < rows; row++) {
+        const float *from = sums + row * LT_PANEL;
+        float *to = product->y + (first + row) * stride + output;
+        if (product->add)
+            for (size_t column = 0; column < columns; column++)
+                to[column] += from[column];
+        else
+            memcpy(to, from, columns * sizeof *to);
+    }
+}
+
+/* `rows` rows, of one tile, times the panels from `panel` to `last`, as many at once as the kernel takes. */
+static void multiply_rows(const struct product *product, size_t first_row, size_t rows, size_t panel, size_t last)
+{
+    const struct lt_matrix *matrix = product->matrix;
+    float sums[LT_TILE_SUMS_MAX * LT_PANEL];
+    struct lt_tile tile = {
+        .type = matrix->type,
+        .inputs = matrix->inputs,
+        .x = product->x + first_row * matrix->inputs,
+        .rows = rows,
+        .sums = sums,
+    };
+    for (; panel < last; panel += tile.panels) {
+        tile.weights = panel_at(matrix, panel);
+        tile.panels = product->kernel->panels[rows];
+        while (tile.panels > last - panel)
+            tile.panels /= 2;
+        product->kernel->multiply(&tile);
+        for (size_t i = 0; i < tile.panels; i++)
+            store(product, panel + i, first_row, rows, sums + i * rows * LT_PANEL);
+    }
+}
+
+/* One thread's share of a product: some of the panels, for all rows. The tiles of a block are as equal as can be, since
+ * one of few rows makes little of a panel; a block of one tile can take several panels at once. */
 static void multiply(const void *context, size_t part, size_t parts)
 {
     const struct product *product = context;
-    const struct kernel *kernel = choose_kernel();
-    size_t inputs = product->matrix->inputs, outputs = product->matrix->outputs;
-    size_t panels = (outputs + LT_PANEL - 1) / LT_PANEL;
+    size_t panels = panel_count(product->matrix), tile_rows = product->kernel->rows;
     size_t first = panels * part / parts, last = panels * (part + 1) / parts;
-    float tile[12 * LT_PANEL];
     for (size_t block = 0; block < product->rows; block += ROW_BLOCK) {
-        size_t block_end = product->rows - block < ROW_BLOCK ? product->rows : block + ROW_BLOCK;
-        for (size_t panel = first; panel < last; panel++) {
-            size_t output = panel * LT_PANEL;
-            size_t columns = outputs - output < LT_PANEL ? outputs - output : LT_PANEL;
-            for (size_t row = block; row < block_end; row += kernel->rows) {
-                size_t count = block_end - row < kernel->rows ? block_end - row : kernel->rows;
-                kernel->tile(product->matrix->panels + output * inputs, inputs, product->x + row * inputs, count, tile);
-                store_tile(tile, count, columns, product->y + row * outputs + output, outputs, product->add);
+        size_t rows = product->rows - block < ROW_BLOCK ? product->rows - block : ROW_BLOCK;
+        size_t tiles = (rows + tile_rows - 1) / tile_rows, step = tiles == 1 ? last - first : 1;
+        for (size_t panel = first; panel < last; panel += step)
+            for (size_t tile = 0; tile < tiles; tile++) {
+                size_t row = rows * tile / tiles, row_end = rows * (tile + 1) / tiles;
+                multiply_rows(product, block + row, row_end - row, panel, panel + step);
             }
-        }
     }
+}
+
+void lt_gemm_with(const struct lt_tile_kernel *kernel, struct lt_crew *crew, const struct lt_matrix *matrix,
+                  const float *x, size_t rows, float *y, bool add)
+{
+    struct product product = {.kernel = kernel, .matrix = matrix, .x = x, .rows = rows, .y = y, .add = add};
+    bool large = (uint64_t)rows * matrix->inputs * matrix->outputs >= SHARED_PRODUCT;
+    lt_crew_run(large ? crew : NULL, multiply, &product);
 }
 
 void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add)
 {
-    struct product product = {.matrix = matrix, .x = x, .rows = rows, .y = y, .add = add};
-    bool large = (uint64_t)rows * matrix->inputs * matrix->outputs >= SHARED_PRODUCT;
-    lt_crew_run(large ? crew : NULL, multiply, &product);
+    lt_gemm_with(lt_tile_kernel(0), crew, matrix, x, rows, y, add);
 }

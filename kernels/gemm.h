@@ -1,5 +1,5 @@
-/* Matrix products y = x * W^T over float32 rows, with weights packed once. Any thread; no allocation but when packing.
- */
+/* Matrix products y = x * W^T over float32 rows, with weights packed once, as float32 or as binary16. Any thread; no
+ * allocation but when packing. */
 #ifndef LT_KERNELS_GEMM_H
 #define LT_KERNELS_GEMM_H
 
@@ -13,19 +13,32 @@
  * p * LT_PANEL .. p * LT_PANEL + LT_PANEL - 1 side by side; outputs past the last are zero. */
 #define LT_PANEL 32
 
+enum lt_panel_type { LT_PANEL_FLOAT, LT_PANEL_HALF };
+
 struct lt_matrix {
     uint32_t outputs;
     uint32_t inputs;
-    float *panels;
+    enum lt_panel_type type;
+    void *panels; /* float or, with LT_PANEL_HALF, uint16_t: binary16 */
 };
 
-/* Packs [outputs][inputs] floats. LT_ENOMEM. */
+/* Packs [outputs][inputs] numbers as they are: float32 into float32 panels, binary16 into binary16 panels, which take
+ * half the memory and, widened on the way into the product, give the same result to the last bit. LT_ENOMEM. */
 int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix);
+int lt_matrix_pack_half(const uint16_t *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix);
 void lt_matrix_finish(struct lt_matrix *matrix);
+
+/* Bytes that the panels take. */
+size_t lt_matrix_bytes(const struct lt_matrix *matrix);
 
 /* y[row][output] = sum of x[row][input] * W[output][input], or += if `add`. Rows are dense: x has `inputs`, y has
  * `outputs` numbers a row. A row of y depends on its row of x alone, to the last bit. x and y must not overlap. `crew`
  * may be NULL. */
 void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add);
+
+/* The same on one kernel of kernels/tiles.h instead of the best, for tests and measurements. */
+struct lt_tile_kernel;
+void lt_gemm_with(const struct lt_tile_kernel *kernel, struct lt_crew *crew, const struct lt_matrix *matrix,
+                  const float *x, size_t rows, float *y, bool add);
 
 #endif
