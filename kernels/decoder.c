@@ -22,10 +22,10 @@ static void embed(struct lt_workspace *workspace)
     float scale = workspace->weights->embedding_scale;
     for (size_t i = 0; i < workspace->row_count; i++) {
         const struct lt_row *row = &workspace->rows[i];
-        const float *embedding = workspace->weights->embedding + row->token * width;
         float *x = workspace->x + i * width;
+        lt_table_row(&workspace->weights->embedding, row->token, x);
         for (size_t j = 0; j < width; j++)
-            x[j] = embedding[j] * scale;
+            x[j] *= scale;
         if (row->closed > 0)
             lt_add(x, row->sequence->conditions + (row->closed - 1) * width, width);
     }

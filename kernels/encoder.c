@@ -15,11 +15,11 @@ static void embed(struct lt_workspace *workspace, const struct lt_encode_item *i
     for (size_t i = 0; i < count; i++) {
         size_t first = at;
         for (size_t t = 0; t < items[i].count; t++, at++) {
-            const float *embedding = workspace->weights->embedding + items[i].tokens[t] * width;
             const float *position = workspace->weights->positions + t * width;
             float *x = workspace->x + at * width;
+            lt_table_row(&workspace->weights->embedding, items[i].tokens[t], x);
             for (size_t j = 0; j < width; j++)
-                x[j] = embedding[j] * scale + position[j];
+                x[j] = x[j] * scale + position[j];
             workspace->rows[at] = (struct lt_row){.first = first, .count = items[i].count};
         }
     }

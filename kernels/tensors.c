@@ -1,5 +1,5 @@
-/* From names to weights. Each tensor is widened to float32 in a scratch buffer and, if it is a matrix, packed;
- * afterwards nothing points into the file, so a file that shrinks under a running daemon does no harm. */
+/* From names to weights. Matrices and the table of embeddings stay in the type that the file has them in, gains become
+ * float32; afterwards nothing points into the file, so a file that shrinks under a running daemon does no harm. */
 #include "kernels/tensors.h"
 
 #include <inttypes.h>
@@ -45,6 +45,12 @@ static const struct lt_gguf_tensor *find(struct loader *loader, const char *name
     return tensor;
 }
 
+static void fail_not_finite(struct loader *loader, const char *name)
+{
+    loader->rc = lt_fail(loader->error, LT_EMODEL, "%s: tensor '%s' holds a value that is not a finite number",
+                         loader->path, name);
+}
+
 static float *widen(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name)
 {
     size_t count = (size_t)(tensor->inputs * tensor->outputs);
@@ -59,12 +65,24 @@ static float *widen(struct loader *loader, const struct lt_gguf_tensor *tensor, 
         memcpy(numbers, tensor->data, count * sizeof *numbers);
     for (size_t i = 0; i < count; i++)
         if (!isfinite(numbers[i])) {
-            loader->rc = lt_fail(loader->error, LT_EMODEL, "%s: tensor '%s' holds a value that is not a finite number",
-                                 loader->path, name);
+            fail_not_finite(loader, name);
             lt_free(numbers);
             return NULL;
         }
     return numbers;
+}
+
+/* The numbers of a tensor of type F16, in the file; NULL if one of them is not finite. */
+static const uint16_t *finite_halves(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name)
+{
+    const uint16_t *halves = (const uint16_t *)(const void *)tensor->data;
+    size_t count = (size_t)(tensor->inputs * tensor->outputs);
+    for (size_t i = 0; i < count; i++)
+        if ((halves[i] & 0x7c00) == 0x7c00) {
+            fail_not_finite(loader, name);
+            return NULL;
+        }
+    return halves;
 }
 
 static __attribute__((format(printf, 4, 5))) void load_floats(struct loader *loader, float **to, uint64_t dimensions[2],
@@ -85,19 +103,49 @@ static __attribute__((format(printf, 4, 5))) void load_floats(struct loader *loa
 #define TABLE(outputs, inputs) ((uint64_t[2]){(outputs), (inputs)})
 #define GAIN(width) ((uint64_t[2]){0, (width)})
 
+static int pack(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name, struct lt_matrix *matrix)
+{
+    uint32_t outputs = (uint32_t)tensor->outputs, inputs = (uint32_t)tensor->inputs;
+    if (tensor->type == LT_GGUF_F16) {
+        const uint16_t *halves = finite_halves(loader, tensor, name);
+        return halves ? lt_matrix_pack_half(halves, outputs, inputs, matrix) : loader->rc;
+    }
+    float *numbers = widen(loader, tensor, name);
+    int rc = numbers ? lt_matrix_pack(numbers, outputs, inputs, matrix) : loader->rc;
+    lt_free(numbers);
+    return rc;
+}
+
 static __attribute__((format(printf, 4, 5))) void load_matrix(struct loader *loader, struct lt_matrix *matrix,
                                                               uint64_t dimensions[2], const char *format, ...)
 {
     char name[NAME_BYTES];
-    float *numbers = NULL;
     va_list arguments;
+    if (loader->rc != LT_OK)
+        return;
     va_start(arguments, format);
     vsnprintf(name, sizeof name, format, arguments);
     va_end(arguments);
-    load_floats(loader, &numbers, dimensions, "%s", name);
-    if (numbers && lt_matrix_pack(numbers, (uint32_t)dimensions[0], (uint32_t)dimensions[1], matrix) != LT_OK)
+    const struct lt_gguf_tensor *tensor = find(loader, name, dimensions[0], dimensions[1]);
+    if (tensor && pack(loader, tensor, name, matrix) == LT_ENOMEM)
         fail_memory(loader);
-    lt_free(numbers);
+}
+
+static void load_table(struct loader *loader, struct lt_table *table, uint32_t rows, uint32_t width, const char *name)
+{
+    const struct lt_gguf_tensor *tensor = loader->rc == LT_OK ? find(loader, name, rows, width) : NULL;
+    if (!tensor)
+        return;
+    *table = (struct lt_table){.width = width, .half = tensor->type == LT_GGUF_F16};
+    if (!table->half) {
+        table->rows = widen(loader, tensor, name);
+    } else if (finite_halves(loader, tensor, name)) {
+        table->rows = lt_alloc_aligned(tensor->bytes);
+        if (table->rows)
+            memcpy(table->rows, tensor->data, tensor->bytes);
+        else
+            fail_memory(loader);
+    }
 }
 
 /* network: "encoder." and so on; "" in a llama model, whose layers have no norm of queries and keys. */
@@ -203,11 +251,9 @@ static void load_llama(struct loader *loader, struct lt_weights *weights)
 static void load_tables(struct loader *loader, struct lt_weights *weights, bool own_output)
 {
     uint32_t vocabulary = loader->shape->vocabulary, width = loader->shape->width;
-    load_floats(loader, &weights->embedding, TABLE(vocabulary, width), "token_embd.weight");
-    if (own_output && lt_gguf_tensor(loader->gguf, "output.weight"))
-        load_matrix(loader, &weights->logits, TABLE(vocabulary, width), "output.weight");
-    else if (loader->rc == LT_OK && lt_matrix_pack(weights->embedding, vocabulary, width, &weights->logits) != LT_OK)
-        fail_memory(loader);
+    bool output = own_output && lt_gguf_tensor(loader->gguf, "output.weight");
+    load_table(loader, &weights->embedding, vocabulary, width, "token_embd.weight");
+    load_matrix(loader, &weights->logits, TABLE(vocabulary, width), output ? "output.weight" : "token_embd.weight");
 }
 
 int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
@@ -226,6 +272,15 @@ int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct l
     }
     *ret_weights = weights;
     return LT_OK;
+}
+
+void lt_table_row(const struct lt_table *table, size_t row, float *to)
+{
+    size_t width = table->width;
+    if (table->half)
+        lt_float_from_half((const uint16_t *)table->rows + row * width, width, to);
+    else
+        memcpy(to, (const float *)table->rows + row * width, width * sizeof *to);
 }
 
 static void finish_stack(struct lt_stack *stack)
@@ -265,7 +320,7 @@ void lt_weights_finish(struct lt_weights *weights)
     lt_matrix_finish(&weights->recall.value);
     lt_free(weights->recall.key_norm);
     lt_matrix_finish(&weights->recall.output);
-    lt_free(weights->embedding);
+    lt_free(weights->embedding.rows);
     lt_matrix_finish(&weights->logits);
     lt_free(weights->positions);
     lt_matrix_finish(&weights->project);

@@ -1,4 +1,5 @@
-/* The weights of an islet model, by role, ready for use: matrices packed for lt_gemm, gains and tables as float32. */
+/* The weights of an islet model, by role, ready for use: matrices packed for lt_gemm and the table of embeddings, each
+ * in the type that the file has it in, gains and positions as float32. */
 #ifndef LT_KERNELS_TENSORS_H
 #define LT_KERNELS_TENSORS_H
 
@@ -39,12 +40,19 @@ struct lt_recall {
     float nothing;                               /* score of finding nothing */
 };
 
+/* Rows that are looked up. */
+struct lt_table {
+    uint32_t width;
+    bool half;
+    void *rows; /* float or, with `half`, uint16_t: binary16 */
+};
+
 /* A llama model has embedding, logits and decoder only. */
 struct lt_weights {
-    float *embedding;        /* [vocabulary][D] */
-    float embedding_scale;   /* what its rows are multiplied with: sqrt(D) in islet, 1 in llama */
-    struct lt_matrix logits; /* [vocabulary][D] packed: the same table, or one of its own */
-    float *positions;        /* [span maximum][D] */
+    struct lt_table embedding; /* [vocabulary][D] */
+    float embedding_scale;     /* what its rows are multiplied with: sqrt(D) in islet, 1 in llama */
+    struct lt_matrix logits;   /* [vocabulary][D] packed: the same table, or one of its own */
+    float *positions;          /* [span maximum][D] */
     struct lt_matrix project;
     struct lt_stack encoder, refiner, mixer, decoder;
     struct lt_matrix condition, skip;
@@ -59,6 +67,9 @@ struct lt_weights {
 int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
                     struct lt_weights *ret_weights, struct lt_error *error);
 void lt_weights_finish(struct lt_weights *weights);
+
+/* One row of a table as float32. */
+void lt_table_row(const struct lt_table *table, size_t row, float *to);
 
 /* The weights of an open model. */
 const struct lt_weights *lt_model_weights(const struct lt_model *model);
