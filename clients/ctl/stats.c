@@ -29,6 +29,7 @@ static const struct row {
     {"spans_encoded", "spans encoded", UNIT_COUNT},
     {"spans_unstored", "  not stored", UNIT_COUNT},
     {"encode_seconds", "time spent encoding", UNIT_DURATION},
+    {"spans_restored", "spans not mixed again", UNIT_COUNT},
     {"operations", "operations", UNIT_OPERATIONS},
     {"", "", UNIT_COUNT},
     {"requests", "requests", UNIT_COUNT},
