@@ -73,6 +73,7 @@ class TrainConfig:
     quantised: float
     window_dropout: float
     split_segments: float
+    companions: float
     reconstruction: float
     start: str
     encoder: str

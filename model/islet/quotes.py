@@ -7,7 +7,7 @@ from .spans import cut
 
 SOURCES = ("books", "wiki", "textbook", "stories")
 QUESTIONS = ("What comes after \"", "Quote what follows \"", "Which words follow \"", "Go on from \"", "Continue: \"")
-SHORTEST, LONGEST = 48, 640  # tokens of a document
+SHORTEST, LONGEST = 48, 880  # tokens of a document
 ANSWER_SPANS = 3             # at most
 
 

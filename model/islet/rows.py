@@ -13,6 +13,7 @@ from .quotes import Quotes
 from .spans import cut
 
 FILLER = 0  # token id in slots that hold no token
+COMPANION_TOKENS = 320  # of a document in front of another, at most
 
 
 @dataclass
@@ -68,8 +69,8 @@ class Corpus:
 
 
 class RowMaker:
-    """Draws examples and packs them. `classes` is spans.token_classes of the tokenizer. What is validated on holds no quotes: it
-    is text as it was written."""
+    """Draws examples and packs them. `classes` is spans.token_classes of the tokenizer. What is validated on holds no quotes and
+    no companions: it is text as it was written."""
 
     def __init__(self, config, folder, part, tokenizer, classes, seed):
         self.config = config
@@ -81,6 +82,7 @@ class RowMaker:
                         for name in self.names if name != "quotes"}
         self.quotes = Quotes(tokenizer, self.classes, config.span, self.corpora, self.generator)
         self.given = dict.fromkeys(self.names, 0)
+        self.companions = config.train.companions if part == "train" else 0.0
 
     def state_dict(self):
         return dict(generator=self.generator.bit_generator.state, splitter=self.splitter.bit_generator.state,
@@ -101,7 +103,20 @@ class RowMaker:
             room = len(segments[0]) - self.config.model.context // 2
             start = int(self.generator.integers(0, room))
             segments[0] = segments[0][:1] + segments[0][1 + start:]
+        if self.splitter.random() < self.companions:
+            segments = self._companion(segments) + segments
         return name, segments
+
+    def _companion(self, segments):
+        """A piece of another document, to stand in front: what a prompt of several documents looks like. Empty if there is no room or
+        the example has no document."""
+        if segments[0][0] != self.quotes.document:
+            return []
+        room = min(COMPANION_TOKENS, self.config.model.context - sum(map(len, segments)))
+        if room < COMPANION_TOKENS // 8:
+            return []
+        corpus = self.quotes.corpora[int(self.splitter.integers(0, len(self.quotes.corpora)))]
+        return [corpus.example(int(self.splitter.integers(0, len(corpus))))[0][:room]]
 
     def row(self):
         """Returns tokens and, per span: (start, end, example, segment)."""
