@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from .config import MODEL_FOLDER, load_config
-from .corpus import load_tokenizer
+from .corpus import CORPORA, load_tokenizer
 from .export import start_from
 from .model import int8_grid
 from .models import build
@@ -40,7 +40,8 @@ class Measurement:
         self.whole = self.nats(self.rows)
 
     def maker(self, context):
-        config = replace(self.config, model=replace(self.config.model, context=context))
+        """Of rows of validation text, from all corpora whatever the model was trained on."""
+        config = replace(self.config, model=replace(self.config.model, context=context), mixture=dict.fromkeys(CORPORA, 1.0))
         return RowMaker(config, self.folder, "valid", self.tokenizer, self.classes, 0)
 
     def long_documents(self):

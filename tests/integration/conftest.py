@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("LATENTD_BUILD", ROOT / "build"))
 TINY = ROOT / "tests" / "vectors" / "tiny.gguf"
 SHIPPED = ROOT / "model" / "islet-8-s.gguf"
+SECOND = ROOT / "model" / "islet-8-s-qa.gguf"  # another mixer and decoder behind the encoder of SHIPPED
 PATIENCE = 60  # seconds; only a daemon that hangs needs them
 
 

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from conftest import SHIPPED, run_ctl
+from conftest import SECOND, SHIPPED, TINY, run_ctl
 
 import json
 
@@ -141,3 +141,24 @@ def test_small_budget_evicts_and_says_so(make_daemon):
     assert {span["miss"] for span in again["spans"] if "miss" in span} == {"evicted"}
     assert stats["store_bytes"] <= stats["store_budget_bytes"] == 16 << 20
     assert stats["store_write_failures"] == 0
+
+
+def test_another_model_with_the_same_encoder_hits(make_daemon):
+    daemon = make_daemon(model=SHIPPED, arguments=("--model", SECOND))
+    request = {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": PROMPT}],
+               "temperature": 0, "max_tokens": 1}
+    with daemon.connect() as connection:
+        names = [model["name"] for model in connection.call("models")["models"]]
+        assert_cold(connection.call("generate", {**request, "model": names[0]}))
+        reply = connection.call("generate", {**request, "model": names[1]})
+    assert reply["usage"]["span_hits"] == reply["usage"]["prompt_spans"]
+    assert reply["ops"]["encode"] == 0
+    assert reply["usage"]["restored_spans"] == 0, "latents are shared, what a model makes of them is not"
+
+
+def test_a_model_with_another_encoder_misses(make_daemon):
+    daemon = make_daemon(model=SHIPPED, arguments=("--model", TINY))
+    with daemon.connect() as connection:
+        names = [model["name"] for model in connection.call("models")["models"]]
+        for name in names:
+            assert_cold(connection.call("generate", {"prompt": PROMPT, "model": name, "max_tokens": 1}))
