@@ -75,7 +75,8 @@ def measure(options):
         return {
             "command": shlex.join(["tests/bench/run", *sys.argv[1:]]), "date": datetime.date.today().isoformat(),
             "quick": options.quick, "repetitions": repetitions, "machine": described, "model": bench.model_info,
-            "peer_model": options.peer_model.name, "document_tokens": bench.document_tokens,
+            "peer_model": options.peer_model.name,
+            "llama_threads": bench.llama_threads(), "document_tokens": bench.document_tokens,
             "tokens_per_span": bench.tokens_per_span, "missing": bench.missing, "rows": [row.as_map() for row in rows],
             "curves": curves,
         }, rows

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from . import programs
+from . import machine, programs
 from .daemon import ask, expect_warm, prompt_of
 from .prompting import cached_question, length_note
 from .rows import measured
@@ -16,9 +16,9 @@ RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
 def sgemm_rate(bench):
     """Of one encoder layer's products, each as fast as OpenBLAS has it here."""
-    rates = programs.sgemm_rates(bench.build)
+    rates = programs.sgemm_rates(bench.build, machine.field("/proc/cpuinfo", "flags").split())
     operations = {shape: 2 * shape[0] * shape[1] for shape in ENCODER_SHAPES}
-    return sum(operations[shape] for shape in ENCODER_SHAPES) / sum(operations[shape] / rates[shape][1] for shape in ENCODER_SHAPES)
+    return sum(operations[shape] for shape in ENCODER_SHAPES) / sum(operations[shape] / rates[shape] for shape in ENCODER_SHAPES)
 
 
 def encode_mfu(bench):
@@ -36,22 +36,23 @@ def encode_mfu(bench):
 # --- decoding ---
 
 def say_together(connection, document, questions):
-    """Tokens a second of all answers together, from the first token that any of them says to the end of the last."""
+    """Tokens a second of all answers together, from the first token that any of them says to the end of the last. When
+    the first token was said is the daemon's word, since a client that is late to hear it would shorten the time."""
+    began, said, first = time.perf_counter(), 0, []
     ids = {connection.send("generate", {"segments": prompt_of([document], question), "max_tokens": ANSWER_TOKENS, "temperature": 0,
                                         "repetition_penalty": 1, "format": "text"}) for question in questions}
-    began, said = None, 0
     while ids:
         message = connection.receive()
         if message is None or (message[0] == 1 and message[2] is not None):
             raise OSError(f"generate: {message and message[2]}")
-        if began is None:
-            began = time.perf_counter()
         if message[0] == 1:
             ids.remove(message[1])
+            first.append(message[3]["timings"]["ttft_ms"] / 1000)
             said += message[3]["usage"]["completion_tokens"]
+    taken = time.perf_counter() - began - min(first)
     if said < ANSWER_TOKENS * len(questions) / 2:
         raise OSError(f"{len(questions)} answers ended after {said} tokens: too few to measure decoding")
-    return (said - 1) / (time.perf_counter() - began)
+    return (said - 1) / taken
 
 
 def decode_rates(bench, streams):

@@ -58,6 +58,10 @@ class Llama:
     def resident_bytes(self):
         return self._do("memory")["resident_bytes"]
 
+    def threads(self):
+        """How many were faster, by kind of work."""
+        return self._do("threads")
+
     @staticmethod
     def version():
         return json.loads(PACKAGE.read_text())["version"] if PACKAGE.exists() else None

@@ -34,6 +34,12 @@ def machine_lines(machine):
     return lines + ([f"peers: {', '.join(peers)}"] if peers else [])
 
 
+def threads_text(result):
+    """Whichever number was faster, which llama-cpp.mjs tries."""
+    kinds = ", ".join(f"{kind} on {count}" for kind, count in result["llama_threads"].items())
+    return f"; llama.cpp threads, whichever were faster: {kinds}" if kinds else ""
+
+
 def as_text(result, rows):
     table = [HEAD] + [cells(row) for row in rows]
     for line in table:
@@ -59,7 +65,7 @@ def as_markdown(result, rows, plots):
         *(f"- {line}" for line in machine_lines(result["machine"])),
         f"- model {model['name']}: {model['parameters'] / 1e6:.2f} M parameters, context {model['context_tokens']:,} tokens, so documents have "
         f"{result['document_tokens']:,} here where the targets speak of 2,048; {result['tokens_per_span']:.1f} tokens a span in the texts used",
-        f"- peer model: {result['peer_model']}, of the same size and precision", "",
+        f"- peer model: {result['peer_model']}, of the same size and precision{threads_text(result)}", "",
         f"**{summary(rows)}**", "",
         "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD),
         *("| " + " | ".join(markdown_cells(row)) + " |" for row in rows), "",

@@ -18,9 +18,9 @@ together away again there here now then also still much more most high deep dark
 def sentences(seed):
     generator = random.Random(seed)
     while True:
-        words = [generator.choice(WORDS) for _ in range(generator.randint(8, 20))]
-        if len(words) > 14:
-            words[7] += ","
+        words = [generator.choice(WORDS) for _ in range(generator.randint(5, 16))]
+        if len(words) > 10:
+            words[4] += ","
         yield " ".join(words).capitalize() + "."
 
 

@@ -82,6 +82,9 @@ class Workbench:
             return None
         return action(self._llama)
 
+    def llama_threads(self):
+        return self._llama.threads() if self._llama else {}
+
     @contextmanager
     def peer(self, name, make):
         """The peer that make() makes, running; or None."""
