@@ -78,7 +78,7 @@ async function decodeTogether(sequences, tokens, count) {
     return seconds(() => Promise.all(sequences.map((sequence) => decode(sequence, FIRST_TOKEN, count))));
 }
 
-const decodeThreads = (streams) => threadsFor(`decode ${streams}`, (count) =>
+const decodeThreads = (streams) => threadsFor(`decoding ${streams} at once`, (count) =>
     withSequences(streams, count, (sequences) => decodeTogether(sequences, 16, 8)));
 const prefillThreads = () => threadsFor("prefill", (count) =>
     withSequences(1, count, ([sequence]) => seconds(() => next(sequence, promptOf(256, 0)))));

@@ -10,7 +10,9 @@ from .rows import measured
 
 # The products of one encoder layer of width 256: query, key, value and output; gate and up; down.
 ENCODER_SHAPES = [(256, 256)] * 4 + [(704, 256)] * 2 + [(256, 704)]
-ANSWER_TOKENS = 64  # of a stream whose decoding is measured
+ANSWER_TOKENS = 64   # of a stream whose decoding is measured
+ASKED_TOGETHER = 32  # questions, while looking for such as have long answers
+TRIES = 32           # as many questions may be asked for one that is wanted
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
 
@@ -36,33 +38,58 @@ def encode_mfu(bench):
 # --- decoding ---
 
 def say_together(connection, document, questions):
+    """Sends all questions at once; their receipts, in order."""
+    ids = [connection.send("generate", {"segments": prompt_of([document], question), "max_tokens": ANSWER_TOKENS, "temperature": 0,
+                                        "repetition_penalty": 1, "format": "text", "stream": False}) for question in questions]
+    receipts = {}
+    while len(receipts) < len(ids):
+        message = connection.receive()
+        if message is None or message[2] is not None:
+            raise OSError(f"generate: {message and message[2]}")
+        receipts[message[1]] = message[3]
+    return [receipts[id] for id in ids]
+
+
+def is_full(receipt):
+    return receipt["usage"]["completion_tokens"] == ANSWER_TOKENS
+
+
+def lasting_questions(bench, document, count):
+    """Questions whose answers the model does not end early, since a stream that is over leaves the others with less to
+    share. Found by another daemon: to the one that is measured their answers will be new."""
+    found = []
+    with bench.daemon() as scout, scout.connect() as connection:
+        for tried in range(0, TRIES * count, ASKED_TOGETHER):
+            bench.progress(f"looking for long answers: {len(found)} of {count}")
+            questions = [bench.question() for _ in range(ASKED_TOGETHER)]
+            found += [question for question, receipt in zip(questions, say_together(connection, document, questions)) if is_full(receipt)]
+            if len(found) >= count:
+                return found[:count]
+    raise OSError(f"of {tried + ASKED_TOGETHER} answers only {len(found)} have {ANSWER_TOKENS} tokens: too few to measure decoding")
+
+
+def decoding_rate(connection, document, questions):
     """Tokens a second of all answers together, from the first token that any of them says to the end of the last. When
     the first token was said is the daemon's word, since a client that is late to hear it would shorten the time."""
-    began, said, first = time.perf_counter(), 0, []
-    ids = {connection.send("generate", {"segments": prompt_of([document], question), "max_tokens": ANSWER_TOKENS, "temperature": 0,
-                                        "repetition_penalty": 1, "format": "text"}) for question in questions}
-    while ids:
-        message = connection.receive()
-        if message is None or (message[0] == 1 and message[2] is not None):
-            raise OSError(f"generate: {message and message[2]}")
-        if message[0] == 1:
-            ids.remove(message[1])
-            first.append(message[3]["timings"]["ttft_ms"] / 1000)
-            said += message[3]["usage"]["completion_tokens"]
-    taken = time.perf_counter() - began - min(first)
-    if said < ANSWER_TOKENS * len(questions) / 2:
-        raise OSError(f"{len(questions)} answers ended after {said} tokens: too few to measure decoding")
-    return (said - 1) / taken
+    for question in questions:
+        connection.call("encode", {"text": question})
+    began = time.perf_counter()
+    receipts = say_together(connection, document, questions)
+    taken = time.perf_counter() - began - min(receipt["timings"]["ttft_ms"] for receipt in receipts) / 1000
+    if not all(map(is_full, receipts)):
+        raise OSError("an answer was shorter than the same one before")
+    return (ANSWER_TOKENS * len(questions) - 1) / taken
 
 
 def decode_rates(bench, streams):
     """Samples of ours and of llama.cpp, and the tokens of the prompt. Every answer is a new one, so its spans are encoded."""
     ours, peer = [], []
     document = bench.text(bench.document_tokens - ANSWER_TOKENS)
+    questions = lasting_questions(bench, document, streams * bench.repetitions)
     with bench.daemon() as daemon, daemon.connect() as connection:
         tokens = ask(connection, [document], bench.question()).prompt_tokens
-        for _ in bench.repeat():
-            ours.append(say_together(connection, document, [cached_question(connection, bench) for _ in range(streams)]))
+        for n in bench.repeat():
+            ours.append(decoding_rate(connection, document, questions[n * streams:(n + 1) * streams]))
             peer.append(bench.llama(lambda llama: llama.decode(tokens, streams, ANSWER_TOKENS)))
     return ours, peer, tokens
 

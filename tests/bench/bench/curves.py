@@ -49,8 +49,9 @@ def ttft_by_length(bench):
 
 
 def nth_repetition(bench):
-    """Milliseconds to the first token of one prompt, against how often it was sent."""
-    ours, peer = {n: [] for n in range(1, TIMES + 1)}, []
+    """Milliseconds to the first token of one prompt, against how often it was sent. llama.cpp reads it the first time and
+    then loads its saved state, as the best that it can do across processes; or it reads it each time."""
+    ours, prefill, restored = {n: [] for n in range(1, TIMES + 1)}, [], []
     with bench.daemon() as daemon, daemon.connect() as connection:
         ready(connection, bench)
         for seed in bench.repeat():
@@ -58,11 +59,15 @@ def nth_repetition(bench):
             for n in ours:
                 answer = ask(connection, [document], question)
                 ours[n].append(MILLISECONDS * answer.first_seconds)
-            peer.append(milliseconds(bench, lambda llama: llama.prefill(answer.prompt_tokens, seed)))
+            tokens = answer.prompt_tokens
+            prefill.append(milliseconds(bench, lambda llama: llama.prefill(tokens, seed)))
+            bench.llama(lambda llama: llama.save(tokens, seed))
+            restored.append(milliseconds(bench, lambda llama: llama.restore(tokens, seed)))
     curves = {}
     for n, samples in ours.items():
         add(curves, "latentd", n, samples)
-        add(curves, "llama.cpp, prefill each time", n, peer)
+        add(curves, "llama.cpp, prefill each time", n, prefill)
+        add(curves, "llama.cpp, saved state", n, prefill if n == 1 else restored)
     return curves
 
 

@@ -36,7 +36,7 @@ def machine_lines(machine):
 
 def threads_text(result):
     """Whichever number was faster, which llama-cpp.mjs tries."""
-    kinds = ", ".join(f"{kind} on {count}" for kind, count in result["llama_threads"].items())
+    kinds = ", ".join(f"{count} for {kind}" for kind, count in result["llama_threads"].items())
     return f"; llama.cpp threads, whichever were faster: {kinds}" if kinds else ""
 
 
@@ -59,8 +59,9 @@ def as_markdown(result, rows, plots):
     model = result["model"]
     lines = [
         "# Benchmarks", "",
-        f"Written by `{result['command']}` on {result['date']}; not to be edited by hand. All sides were measured in that run, by turns;",
-        f"figures are medians of {result['repetitions']} repetitions. A ratio above 1 means that latentd is better. A target that is missed stays here as missed.",
+        f"Written by `{result['command']}` on {result['date']}; not to be edited by hand.",
+        f"All sides were measured in that run, by turns. Figures are medians of {result['repetitions']} repetitions, counts and sizes",
+        "were taken once. A ratio above 1 means that latentd is better. A target that is missed stays here as missed.",
         "`tests/bench/bench` has the code of every row.", "",
         *(f"- {line}" for line in machine_lines(result["machine"])),
         f"- model {model['name']}: {model['parameters'] / 1e6:.2f} M parameters, context {model['context_tokens']:,} tokens, so documents have "

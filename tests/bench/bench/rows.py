@@ -36,7 +36,7 @@ KINDS = {
     "hit_rate": Kind("hit rate on a Zipf trace, budget 10 % of the data", "%", MORE, "LRU with room for 10 % of the spans", least=1.05),
     "share": Kind("latents a second for another process, batches of 128", "1,000/s", MORE, "Redis, pipelined MGET", least=1.5),
     "clients": Kind("256 connections repeating warm prompts: p99 over p50 of the response time", "times", LESS, most=5),
-    "memory": Kind("resident set, idle (aim: weights + 32 MiB)", "MiB", LESS, "llama.cpp, one context"),
+    "memory": Kind("resident set, idle (aim: weights + 32 MiB)", "MiB", LESS, "llama.cpp in Node.js, two contexts"),
     "memory_connection": Kind("resident set for an idle connection, of 256", "KiB", LESS, most=64),
 }
 

@@ -40,7 +40,8 @@ def scale(bench):
         rates[spans] = [rate / 1000 for rate in result["store"]]
         details[f"spans_{spans}"] = {
             "bytes_per_span": sum(file.stat().st_size for file in daemon.store.iterdir()) / spans,
-            "fill_seconds": result["fill_seconds"], "open_seconds": result["open_seconds"], "start_seconds": daemon.start()}
+            "lmdb_lookups_per_second": result["lmdb"], "fill_seconds": result["fill_seconds"], "open_seconds": result["open_seconds"],
+            "start_seconds": daemon.start()}
         daemon.stop()
         for file in daemon.store.iterdir():  # at once: the next size may need the room
             file.unlink()
