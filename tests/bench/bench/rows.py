@@ -87,5 +87,7 @@ def measured(id, ours, peer=(), note="", most=None, counts=True, **details):
     elif most is not None:
         target = f"≤ {most:.4g} {kind.unit}"
         met = our_middle <= most
+    if kind.peer and peer_middle is None:
+        met = None  # half of a row is not a row, also where the aim is a limit
     return Row(id, kind.what, kind.unit, our_middle, kind.peer, peer_middle, ratio, target, met if counts else None, note,
                len(ours), {**details, "ours_samples": list(ours), "peer_samples": list(peer)})
