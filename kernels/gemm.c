@@ -47,32 +47,32 @@ static size_t place(const struct lt_matrix *matrix, size_t output)
     return output / LT_PANEL * matrix->inputs * LT_PANEL + output % LT_PANEL;
 }
 
-int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
+/* Inlined with a constant size of a weight, so that each copies as a plain assignment would. */
+static inline __attribute__((always_inline)) int pack(const void *weights, size_t bytes, struct lt_matrix matrix,
+                                                      struct lt_matrix *ret_matrix)
 {
-    struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_FLOAT};
-    float *packed = lt_alloc_aligned(lt_matrix_bytes(&matrix));
+    const uint8_t *from = weights;
+    uint8_t *packed = lt_alloc_aligned(lt_matrix_bytes(&matrix));
     if (!packed)
         return LT_ENOMEM;
-    for (size_t output = 0; output < outputs; output++)
-        for (size_t input = 0; input < inputs; input++)
-            packed[place(&matrix, output) + input * LT_PANEL] = weights[output * inputs + input];
+    for (size_t output = 0; output < matrix.outputs; output++)
+        for (size_t input = 0; input < matrix.inputs; input++, from += bytes)
+            memcpy(packed + (place(&matrix, output) + input * LT_PANEL) * bytes, from, bytes);
     matrix.panels = packed;
     *ret_matrix = matrix;
     return LT_OK;
 }
 
+int lt_matrix_pack(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
+{
+    const struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_FLOAT};
+    return pack(weights, sizeof *weights, matrix, ret_matrix);
+}
+
 int lt_matrix_pack_half(const uint16_t *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
 {
-    struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_HALF};
-    uint16_t *packed = lt_alloc_aligned(lt_matrix_bytes(&matrix));
-    if (!packed)
-        return LT_ENOMEM;
-    for (size_t output = 0; output < outputs; output++)
-        for (size_t input = 0; input < inputs; input++)
-            packed[place(&matrix, output) + input * LT_PANEL] = weights[output * inputs + input];
-    matrix.panels = packed;
-    *ret_matrix = matrix;
-    return LT_OK;
+    const struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_HALF};
+    return pack(weights, sizeof *weights, matrix, ret_matrix);
 }
 
 void lt_matrix_finish(struct lt_matrix *matrix)
