@@ -15,13 +15,20 @@ def rms_norm(x):
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
 
 
+def matrix_type(x):
+    """The type in which matrices are multiplied where x is: what goes into several products is cast once."""
+    if x.is_cuda:
+        return torch.get_autocast_gpu_dtype() if torch.is_autocast_enabled() else torch.float32
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else torch.float32
+
+
 class Norm(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, x):
-        return rms_norm(x) * self.gain
+        return (rms_norm(x) * self.gain).to(matrix_type(x))
 
 
 def rotary_tables(length, width, device, base=10000.0):
@@ -78,45 +85,69 @@ def attend(q, k, v, mask):
 
 
 class CausalAttention(torch.autograd.Function):
-    """attend for a causal mask, a row of the batch and a block of queries at a time: nearly half of the scores are never computed,
-    and those of a block stay in the processor's cache. The gradient is written out, because autograd would make a tensor of zeros as
-    large as the keys for every block."""
-    BLOCK = 128
+    """attend for rows of examples that do not see each other, a piece of a row at a time: what no token may see is never computed,
+    and the scores of a piece stay in the processor's cache. The gradient is written out, because autograd would make a tensor of
+    zeros as large as the keys for every piece."""
 
     @staticmethod
-    def pieces(rows, length):
-        """Row of the batch, block of queries, and the keys that it may see."""
-        return [(row, slice(start, min(start + CausalAttention.BLOCK, length)), slice(min(start + CausalAttention.BLOCK, length)))
-                for row in range(rows) for start in range(0, length, CausalAttention.BLOCK)]
-
-    @staticmethod
-    def forward(context, q, k, v, bias):
-        """q, k, v: B,heads,L,D and bias: B,L,L, 0 or very negative, all of one type -> B,heads,L,D"""
+    def forward(context, q, k, v, pieces):
+        """q, k, v: B,heads,L,D of one type; pieces: of causal_pieces -> B,heads,L,D"""
         scale, out, weights = q.shape[-1] ** -0.5, torch.empty_like(q), []
-        for row, block, past in CausalAttention.pieces(len(q), q.shape[2]):
-            scores = torch.baddbmm(bias[row, block, past], q[row, :, block], k[row, :, past].transpose(1, 2), alpha=scale)
+        for row, queries, keys, bias in pieces:
+            scores = torch.baddbmm(bias, q[row, :, queries], k[row, :, keys].transpose(1, 2), alpha=scale)
             weights.append(scores.softmax(-1))
-            torch.bmm(weights[-1], v[row, :, past], out=out[row, :, block])
+            torch.bmm(weights[-1], v[row, :, keys], out=out[row, :, queries])
         context.save_for_backward(q, k, v, *weights)
+        context.pieces = pieces
         return out
 
     @staticmethod
     def backward(context, gradient):
         q, k, v, *weights = context.saved_tensors
         scale, dq, dk, dv = q.shape[-1] ** -0.5, torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for (row, block, past), p in zip(CausalAttention.pieces(len(q), q.shape[2]), weights):
-            g = gradient[row, :, block]
-            dv[row, :, past].baddbmm_(p.transpose(1, 2), g)
-            ds = torch._softmax_backward_data(g @ v[row, :, past].transpose(1, 2), p, -1, p.dtype)
-            dq[row, :, block] = (ds @ k[row, :, past]).mul_(scale)
-            dk[row, :, past].baddbmm_(ds.transpose(1, 2), q[row, :, block], alpha=scale)
+        for (row, queries, keys, _), p in zip(context.pieces, weights):
+            g = gradient[row, :, queries]
+            dv[row, :, keys].baddbmm_(p.transpose(1, 2), g)
+            ds = torch._softmax_backward_data(g @ v[row, :, keys].transpose(1, 2), p, -1, p.dtype)
+            dq[row, :, queries] = (ds @ k[row, :, keys]).mul_(scale)
+            dk[row, :, keys].baddbmm_(ds.transpose(1, 2), q[row, :, queries], alpha=scale)
         return dq, dk, dv, None
 
 
-def causal_bias(mask):
-    """What CausalAttention takes for a mask B,L,L, in the type in which matrices are multiplied."""
-    kind = torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else torch.get_default_dtype()
-    return torch.zeros(mask.shape, dtype=kind, device=mask.device).masked_fill(~mask, -1e9)
+PIECE = 128  # queries in a piece
+REACH = 64   # keys of a piece start at a multiple of it: few shapes, so that the library's kernels are made once
+
+
+def causal_pieces(example, kind):
+    """What CausalAttention computes for example: B,L, the number of the example that a token belongs to. A list of: row, slice of
+    queries, slice of the keys that they may see, bias of these scores (0 or very negative, of type `kind`)."""
+    pieces, length = [], example.shape[1]
+    for row, numbers in enumerate(example):
+        firsts = (numbers[None] == numbers[::PIECE, None]).int().argmax(1) // REACH * REACH
+        for start, first in zip(range(0, length, PIECE), firsts.tolist()):
+            stop = min(start + PIECE, length)
+            queries, keys = torch.arange(start, stop)[:, None], torch.arange(first, stop)
+            hidden = (keys > queries) | (numbers[first:stop] != numbers[start:stop, None])
+            pieces.append((row, slice(start, stop), slice(first, stop),
+                           torch.zeros(hidden.shape, dtype=kind).masked_fill_(hidden, -1e9)))
+    return pieces
+
+
+class SwiGLU(torch.autograd.Function):
+    """silu(gate) * up. Written out because PyTorch's gradient of silu on a CPU takes four times as long as these few products."""
+
+    @staticmethod
+    def forward(context, gate, up):
+        share = gate.sigmoid()
+        silu = gate * share
+        context.save_for_backward(share, silu, up)
+        return silu * up
+
+    @staticmethod
+    def backward(context, gradient):
+        share, silu, up = context.saved_tensors
+        slope = torch.addcmul(silu, silu, share, value=-1).add_(share)  # of silu: share + silu (1 - share)
+        return slope.mul_(up).mul_(gradient), silu * gradient
 
 
 class FeedForward(nn.Module):
@@ -129,7 +160,8 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(inner, width, bias=False)
 
     def forward(self, x):
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        gate, up = self.gate(x), self.up(x)
+        return self.down(F.silu(gate) * up if gate.is_cuda else SwiGLU.apply(gate, up))
 
 
 class Layer(nn.Module):
@@ -142,16 +174,16 @@ class Layer(nn.Module):
         self.feed_forward_norm = Norm(width)
         self.feed_forward = FeedForward(width, inner)
 
-    def forward(self, x, mask, tables=None, bias=None):
-        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed; or in its place causal_bias."""
+    def forward(self, x, mask, tables=None, pieces=None):
+        """x: B,L,width. mask: broadcastable to B,heads,L,L, True where attention is allowed; or in its place causal_pieces."""
         n, attention = self.attention_norm(x), self.attention
         q, k, v = attention.queries(n), attention.keys(n), attention.values(n)
         if tables is not None:
             q, k = rotate(q, tables), rotate(k, tables)
-        if bias is None:
+        if pieces is None:
             heard = attend(q, k, v, mask)
         else:
-            heard = CausalAttention.apply(q.to(bias.dtype), k.to(bias.dtype), v.to(bias.dtype), bias)
+            heard = CausalAttention.apply(*(part.to(matrix_type(part)).contiguous() for part in (q, k, v)), pieces)
         x = x + attention.join(heard)
         return x + self.feed_forward(self.feed_forward_norm(x))
 

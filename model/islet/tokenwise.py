@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .layers import Layer, Norm, causal_bias, rotary_tables
+from .layers import Layer, Norm, causal_pieces, matrix_type, rotary_tables
 
 OUTPUT_GAIN = 0.25
 
@@ -31,13 +31,16 @@ class Tokenwise(nn.Module):
 
     def logits(self, tokens, example):
         """tokens, example: B,T -> B,T,V. A token attends to those before it in its example."""
-        index = torch.arange(tokens.shape[1], device=tokens.device)
-        mask = (example[:, :, None] == example[:, None, :]) & (index[:, None] >= index[None, :])
-        bias = causal_bias(mask)
+        mask = pieces = None
+        if tokens.device.type == "cpu":
+            pieces = causal_pieces(example, matrix_type(tokens))
+        else:
+            index = torch.arange(tokens.shape[1], device=tokens.device)
+            mask = (example[:, None, :, None] == example[:, None, None, :]) & (index[:, None] >= index)
         tables = rotary_tables(tokens.shape[1], self.config.head_width, tokens.device)
         x = self.embedding(tokens) * math.sqrt(self.config.width)
         for layer in self.layers:
-            x = layer(x, None, tables, bias)
+            x = layer(x, mask, tables, pieces)
         return F.linear(self.norm(x), self.embedding.weight)
 
     def forward(self, rows, window=None, quantised=False):
