@@ -10,6 +10,7 @@ from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
 from .gguf import FLOAT32, INT32, STRING, read_gguf, write_gguf
 from .layers import EPSILON
 from .models import build
+from .tokenwise import Tokenwise
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6  # tokenizer.ggml.token_type
 ROPE_BASE = 10000.0
@@ -116,16 +117,22 @@ def llama_metadata(config, tokenizer):
     }
 
 
-def islet_tensors(model):
-    return {tensor_name(name): value for name, value in model.named_parameters()}
+def file_parameters(model):
+    """A model's parameters by their names in its file."""
+    named = dict(model.named_parameters())
+    if not isinstance(model, Tokenwise):
+        return {tensor_name(name): value for name, value in named.items()}
+    named = {tensor_name(name.replace("layers.", "blk.", 1)): value for name, value in named.items()}
+    return {"output.weight": named.pop("token_embd.weight"), "output_norm.weight": named.pop("norm.weight"), **named}
 
 
-def llama_tensors(model):
-    """llama.cpp does not scale embeddings, so the input table holds the scale and the output has a table of its own."""
-    tensors = {tensor_name(name.replace("layers.", "blk.", 1)): value for name, value in model.named_parameters()}
-    table = tensors.pop("token_embd.weight")
-    return {"token_embd.weight": table * math.sqrt(model.config.width), "output.weight": table,
-            "output_norm.weight": tensors.pop("norm.weight"), **tensors}
+def file_tensors(model):
+    """What its file holds. llama.cpp does not scale embeddings, so the input table of tokenwise holds the scale and the output has a
+    table of its own."""
+    tensors = file_parameters(model)
+    if isinstance(model, Tokenwise):
+        tensors["token_embd.weight"] = tensors["output.weight"] * math.sqrt(model.config.width)
+    return tensors
 
 
 def stored_tensors(path):
@@ -136,9 +143,9 @@ def stored_tensors(path):
 def start_from(model, path):
     """The weights of a model file, for training on; what the file lacks stays as it was initialised."""
     stored = stored_tensors(path)
-    for name, parameter in model.named_parameters():
-        if tensor_name(name) in stored:
-            parameter.data.copy_(stored[tensor_name(name)])
+    for name, parameter in file_parameters(model).items():
+        if name in stored:
+            parameter.data.copy_(stored[name])
 
 
 def take_encoder(model, path):
@@ -152,11 +159,9 @@ def take_encoder(model, path):
 
 def write_model(path, config, model, tokenizer):
     """Matrices as float16, gains as float32."""
-    islet = isinstance(config.model, IsletConfig)
-    metadata = (islet_metadata if islet else llama_metadata)(config, tokenizer)
-    tensors = (islet_tensors if islet else llama_tensors)(model)
+    metadata = (islet_metadata if isinstance(config.model, IsletConfig) else llama_metadata)(config, tokenizer)
     write_gguf(path, metadata, {name: value.detach().cpu().numpy().astype(np.float16 if value.dim() == 2 else np.float32)
-                                for name, value in tensors.items()})
+                                for name, value in file_tensors(model).items()})
 
 
 def as_stored(model):

@@ -1,0 +1,56 @@
+"""Gradients that layers.py writes out by hand, against those that PyTorch derives."""
+
+import torch
+from islet.layers import PIECE, CausalAttention, SwiGLU, attend, causal_pieces
+from torch.nn import functional as F
+
+ROWS, HEADS, LENGTH, WIDTH = 2, 2, 5 * PIECE + 60, 8
+
+
+def examples():
+    """Rows of several examples: short ones, one over many pieces, and ends on and off a piece's edge."""
+    ends = ([3, 40, PIECE, 4 * PIECE + 10, LENGTH], [2 * PIECE + 1, 2 * PIECE + 2, LENGTH])
+    return torch.stack([torch.bucketize(torch.arange(LENGTH), torch.tensor(row), right=True) for row in ends])
+
+
+def visible(example):
+    """B,1,L,L: what a token may see."""
+    index = torch.arange(LENGTH)
+    return ((example[:, :, None] == example[:, None, :]) & (index[:, None] >= index))[:, None]
+
+
+def value_and_gradients(function, inputs, weight):
+    value = function(*inputs)
+    return value, *torch.autograd.grad((value * weight).sum(), inputs)
+
+
+def assert_close(ours, pytorchs):
+    for one, other in zip(ours, pytorchs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_in_pieces_is_attention_under_the_mask():
+    torch.manual_seed(1)
+    example = examples()
+    inputs = [torch.randn(ROWS, HEADS, LENGTH, WIDTH, requires_grad=True) for _ in range(3)]
+    weight = torch.randn(ROWS, HEADS, LENGTH, WIDTH)
+    pieces = causal_pieces(example, torch.float32)
+    assert_close(value_and_gradients(lambda q, k, v: CausalAttention.apply(q, k, v, pieces), inputs, weight),
+                 value_and_gradients(lambda q, k, v: attend(q, k, v, visible(example)), inputs, weight))
+
+
+def test_pieces_compute_every_pair_that_counts_once_and_far_fewer_than_all():
+    example = examples()
+    seen = torch.zeros(ROWS, LENGTH, LENGTH, dtype=int)
+    for row, queries, keys, bias in causal_pieces(example, torch.float32):
+        seen[row, queries, keys] += (bias == 0).int()
+    assert torch.equal(seen, visible(example)[:, 0].int())
+    computed = sum(bias.numel() for _, _, _, bias in causal_pieces(example, torch.float32))
+    assert computed < 0.6 * ROWS * LENGTH * LENGTH
+
+
+def test_swiglu():
+    torch.manual_seed(2)
+    inputs = [torch.randn(7, 11, requires_grad=True) for _ in range(2)]
+    assert_close(value_and_gradients(SwiGLU.apply, inputs, torch.ones(7, 11)),
+                 value_and_gradients(lambda gate, up: F.silu(gate) * up, inputs, torch.ones(7, 11)))
