@@ -7,6 +7,8 @@
 #include "daemon/states.h"
 #include "proto/alloc.h"
 
+#define TOKENS_PER_SPAN 8 /* of an answer, for the room that it is given at first */
+
 struct cycle {
     struct lt_cache *cache;
     const struct lt_served_model *served;
@@ -51,23 +53,31 @@ static int resolve(struct cycle *cycle)
     return LT_OK;
 }
 
-/* What of each new prompt is mixed already. */
-static void restore_states(struct cycle *cycle)
+/* Gives each new prompt a sequence, one that knows as much of it as possible. */
+static int begin_sequences(struct cycle *cycle)
 {
     size_t width = lt_model_shape(cycle->served->model)->width;
     for (size_t i = 0; i < cycle->count; i++) {
         struct lt_task *task = cycle->tasks[i];
-        if (!lt_task_generates(task) || task->fresh != task->spans || !task->fresh_count)
+        if (!lt_task_generates(task) || task->sequence)
             continue;
         double began = lt_clock_seconds();
-        size_t known =
-            lt_states_restore(cycle->served->states, task->spans, task->starts, task->span_count, task->sequence);
+        struct lt_beginning beginning;
+        size_t answer = task->job->request->generate.max_tokens / TOKENS_PER_SPAN + 1;
+        int code = lt_states_begin(cycle->served->states, cycle->served->model, task->spans, task->starts,
+                                   task->span_count, answer, task->logits, &beginning);
+        if (code)
+            return code;
         task->receipt.mix += lt_clock_seconds() - began;
-        task->receipt.restored_spans = known;
-        task->fresh_starts += known;
-        task->fresh_latents += known * width;
-        task->fresh_count -= known;
+        task->receipt.restored_spans = beginning.spans;
+        task->sequence = beginning.sequence;
+        task->fresh_starts += beginning.spans;
+        task->fresh_latents += beginning.spans * width;
+        task->fresh_count -= beginning.spans;
+        if (beginning.resumed)
+            task->feed_count = 0;
     }
+    return LT_OK;
 }
 
 static int mix(struct cycle *cycle)
@@ -138,10 +148,10 @@ int lt_cycle_compute(struct lt_cache *cache, const struct lt_served_model *serve
     int code = cycle.spans && cycle.mixes && cycle.decodes ? LT_OK : LT_ENOMEM;
     if (code == LT_OK)
         code = resolve(&cycle);
-    if (code == LT_OK) {
-        restore_states(&cycle);
+    if (code == LT_OK)
+        code = begin_sequences(&cycle);
+    if (code == LT_OK)
         code = mix(&cycle);
-    }
     if (code == LT_OK)
         code = decode(&cycle);
     lt_free(cycle.spans);

@@ -39,8 +39,11 @@ int lt_generation_advance(struct lt_task *task)
 {
     const struct lt_model *model = task->served->model;
     const struct lt_generate_request *request = &task->job->request->generate;
+    bool first = task->receipt.first_token == 0;
+    if (first && task->served->states)
+        (void)lt_sequence_mark(task->sequence, task->logits); /* without it, a repeated prompt is decoded again */
     uint32_t token = lt_sampler_next(task->sampler, task->logits);
-    if (task->receipt.first_token == 0)
+    if (first)
         task->receipt.first_token = lt_clock_seconds() - task->job->received;
     task->fresh_count = task->feed_count = 0;
     if (token == lt_model_prompt_format(model)->end) {

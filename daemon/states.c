@@ -9,8 +9,9 @@
 struct state {
     struct state *next;
     struct lt_sequence *sequence;
-    size_t count;             /* spans of the prompt */
-    size_t segment;           /* of them in its last segment */
+    size_t count;             /* spans that it shares with whoever begins alike */
+    size_t segment;           /* of them in the last segment; 0: only a new segment can be added */
+    bool lent;                /* a task is adding to the sequence, behind these spans */
     struct lt_span_key *keys; /* [count] */
     uint8_t *starts;          /* [count] */
     uint64_t bytes;
@@ -79,31 +80,85 @@ static size_t common(const struct state *state, const struct lt_cache_span *span
 static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
 {
     size_t same = common(state, spans, starts, count);
-    if (same == state->count)
+    if (same == state->count && state->segment > 0)
         return same;
     while (same > 0 && (same == count || !starts[same]))
         same--;
     return same;
 }
 
-size_t lt_states_restore(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
-                         size_t count, struct lt_sequence *sequence)
+/* The state that most of the prompt can go on from, moved to the front; NULL if there is none. */
+static struct state *find(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
+                          size_t count, size_t *ret_spans)
 {
     struct state **best = NULL;
-    size_t most = 0;
+    *ret_spans = 0;
     for (struct state **link = &states->first; *link; link = &(*link)->next) {
         size_t spans_usable = usable(*link, spans, starts, count);
-        if (spans_usable > most) {
-            most = spans_usable;
+        if (spans_usable > *ret_spans) {
+            *ret_spans = spans_usable;
             best = link;
         }
     }
     if (!best)
-        return 0;
+        return NULL;
     struct state *state = unlink_state(states, best);
     push_state(states, state);
-    size_t segment = most == state->count ? state->segment : 0;
-    return lt_sequence_copy(sequence, state->sequence, most, segment) == LT_OK ? most : 0;
+    return state;
+}
+
+/* What is left of the state for others is what the new prompt shares with it. As soon as a span is added the refiner no
+ * longer stands where the state ended. */
+static struct lt_sequence *lend(struct state *state, size_t spans, size_t segment, size_t count)
+{
+    lt_sequence_truncate(state->sequence, spans, segment);
+    state->lent = true;
+    state->count = spans;
+    state->segment = spans == count ? segment : 0;
+    return state->sequence;
+}
+
+int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
+                    const uint8_t *starts, size_t count, size_t answer, float *logits,
+                    struct lt_beginning *ret_beginning)
+{
+    struct lt_sequence *sequence;
+    size_t known;
+    struct state *state = find(states, spans, starts, count, &known);
+    size_t segment = state && known == state->count ? state->segment : 0;
+    if (state && !state->lent) {
+        sequence = lend(state, known, segment, count);
+    } else {
+        int code = lt_sequence_create(model, count + answer, &sequence);
+        if (code == LT_OK && state)
+            code = lt_sequence_copy(sequence, state->sequence, known, segment);
+        if (code) {
+            lt_sequence_destroy(sequence);
+            return code;
+        }
+    }
+    *ret_beginning = (struct lt_beginning){sequence, known, false};
+    if (state && known == count)
+        ret_beginning->resumed = lt_sequence_resume(sequence, state->sequence, logits);
+    return LT_OK;
+}
+
+/* Takes the sequence's entry out, if it has one. */
+static void take_back(struct lt_states *states, const struct lt_sequence *sequence)
+{
+    for (struct state **link = &states->first; *link; link = &(*link)->next)
+        if ((*link)->sequence == sequence) {
+            struct state *state = unlink_state(states, link);
+            state->sequence = NULL;
+            free_state(state);
+            return;
+        }
+}
+
+void lt_states_discard(struct lt_states *states, struct lt_sequence *sequence)
+{
+    take_back(states, sequence);
+    lt_sequence_destroy(sequence);
 }
 
 /* Drops what the new prompt begins with as a whole: it serves no prompt that the new one does not serve as well. */
@@ -111,24 +166,29 @@ static void drop_covered(struct lt_states *states, const struct lt_cache_span *s
                          size_t count)
 {
     for (struct state **link = &states->first; *link;) {
-        if (common(*link, spans, starts, count) == (*link)->count)
+        if (!(*link)->lent && common(*link, spans, starts, count) == (*link)->count)
             free_state(unlink_state(states, link));
         else
             link = &(*link)->next;
     }
 }
 
-static void drop_oldest(struct lt_states *states)
+/* Drops the state that was not used for longest and is not in use; false if there is none. */
+static bool drop_oldest(struct lt_states *states)
 {
-    struct state **link = &states->first;
-    while ((*link)->next)
-        link = &(*link)->next;
-    free_state(unlink_state(states, link));
+    struct state **oldest = NULL;
+    for (struct state **link = &states->first; *link; link = &(*link)->next)
+        if (!(*link)->lent)
+            oldest = link;
+    if (oldest)
+        free_state(unlink_state(states, oldest));
+    return oldest;
 }
 
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     struct lt_sequence *sequence)
 {
+    take_back(states, sequence);
     struct state *state = lt_calloc(1, sizeof *state);
     uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
     if (!state || bytes > states->budget || count == 0)
@@ -146,8 +206,8 @@ void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans,
     state->count = count;
     state->bytes = bytes;
     drop_covered(states, spans, starts, count);
-    while (states->bytes + bytes > states->budget)
-        drop_oldest(states);
+    while (states->bytes + bytes > states->budget && drop_oldest(states))
+        ;
     push_state(states, state);
     return;
 useless:

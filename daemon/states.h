@@ -1,12 +1,17 @@
-/* Mixed states of prompts that were answered: what refiner and mixer made of their latents, ready for the decoder. A
- * prompt that begins as an earlier one did is mixed from where the two part; one that is repeated is not mixed at all.
- * States live in memory only, under a byte budget; the one that was not used for longest goes first.
+/* Mixed states of prompts that were answered: what refiner and mixer made of their latents, ready for the decoder, and
+ * what the decoder was about to say. A prompt that begins as an earlier one did is mixed from where the two part; one
+ * that is repeated is neither mixed nor decoded. States live in memory only, under a byte budget; the one that was not
+ * used for longest goes first.
+ *
+ * A state is not copied for the prompt that goes on from it but lent to it, so what it costs does not depend on its
+ * length. While it is lent, others copy the part that they share with it, which never changes.
  *
  * They belong to one model. Prompts are compared by their span keys, so a match is as exact as the cache's own. Engine
  * thread only. */
 #ifndef LT_DAEMON_STATES_H
 #define LT_DAEMON_STATES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,14 +23,26 @@ struct lt_states;
 int lt_states_create(uint64_t budget, struct lt_states **ret_states);
 void lt_states_destroy(struct lt_states *states);
 
-/* Copies into `sequence`, which is empty, the state of the longest beginning of the prompt that is known and can be
- * gone on from, and returns its spans; 0 if none is, or if memory is short. `starts` says where segments begin. */
-size_t lt_states_restore(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
-                         size_t count, struct lt_sequence *sequence);
+/* Where a prompt begins. */
+struct lt_beginning {
+    struct lt_sequence *sequence; /* holds `spans` spans of the prompt, with room for all and `answer` more */
+    size_t spans;
+    bool resumed; /* nothing is left to be decoded either: the logits of the next token are there */
+};
 
-/* Takes over a sequence that began with the prompt; what came behind it is of no matter. It is freed at once if it is
- * not worth its memory. */
+/* Goes on from the state of the longest beginning of the prompt that is known and can be gone on from, or from nothing.
+ * `starts` says where segments begin; `logits` has room for [vocabulary]. The sequence must come back through
+ * lt_states_keep or lt_states_discard. LT_ENOMEM. */
+int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
+                    const uint8_t *starts, size_t count, size_t answer, float *logits,
+                    struct lt_beginning *ret_beginning);
+
+/* Takes a sequence back that began with the prompt, all of it mixed; what came behind is of no matter. It is freed at
+ * once if it is not worth its memory. */
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     struct lt_sequence *sequence);
+
+/* Takes a sequence back of which nothing is to be kept, and frees it. */
+void lt_states_discard(struct lt_states *states, struct lt_sequence *sequence);
 
 #endif

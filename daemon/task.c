@@ -2,6 +2,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/scoring.h"
+#include "daemon/states.h"
 #include "kernels/spans.h"
 #include "proto/alloc.h"
 
@@ -31,7 +32,10 @@ void lt_task_destroy(struct lt_task *task)
     forget_spans(task);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
-    lt_sequence_destroy(task->sequence);
+    if (task->sequence && task->served->states)
+        lt_states_discard(task->served->states, task->sequence);
+    else
+        lt_sequence_destroy(task->sequence);
     lt_sampler_destroy(task->sampler);
     lt_answer_text_finish(&task->text);
     lt_free(task->logits);
@@ -86,7 +90,9 @@ static int prepare_answer(struct lt_task *task)
     const struct lt_generate_request *request = &task->job->request->generate;
     const struct lt_sampling sampling = {request->temperature, request->top_k, request->top_p, request->seed,
                                          request->repetition_penalty};
-    int code = lt_sequence_create(model, task->span_count + 8, &task->sequence);
+    int code = LT_OK;
+    if (!lt_model_has_encoder(model)) /* else its first cycle finds it one */
+        code = lt_sequence_create(model, 0, &task->sequence);
     if (code)
         return code;
     code = lt_sampler_create(lt_model_tokenizer(model), lt_model_prompt_format(model)->end, &sampling, &task->sampler);

@@ -10,6 +10,13 @@ struct lt_cache {
     float *values;
 };
 
+/* Where a sequence stood and what it was about to say. */
+struct lt_mark {
+    float *memory; /* the window as it was, then the logits; NULL: no mark */
+    size_t spans;
+    uint64_t position;
+};
+
 struct lt_sequence {
     const struct lt_model_shape *shape;
     size_t spans;      /* mixed so far */
@@ -26,6 +33,8 @@ struct lt_sequence {
 
     float *window_memory;
     struct lt_cache *window; /* [decoder layers]: a ring, position p in slot p % window */
+
+    struct lt_mark mark;
 };
 
 /* Makes room for `spans` in all; what is there stays. LT_ENOMEM: nothing was changed. */

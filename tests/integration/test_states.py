@@ -24,8 +24,42 @@ def test_a_repeated_prompt_is_not_mixed_again(daemon):
     again = ask(daemon, QUESTIONS[0])
     assert again["usage"]["restored_spans"] == again["usage"]["prompt_spans"]
     assert again["text"] == first["text"]
-    one_token = ask(daemon, QUESTIONS[0], tokens=1)  # closes no span of its own
-    assert one_token["ops"]["refine"] == one_token["ops"]["mix"] == 0
+    one_token = ask(daemon, QUESTIONS[0], tokens=1)  # closes no span of its own, and was about to be said
+    assert one_token["ops"] == {"encode": 0, "refine": 0, "mix": 0, "decode": 0}
+
+
+def together(daemon, questions):
+    """The replies to questions asked on one connection before any of them is answered, in order."""
+    with daemon.connect() as connection:
+        ids = [connection.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
+                                            "temperature": 0, "max_tokens": 24, "stream": False}) for question in questions]
+        replies = dict(connection.receive()[1::2] for _ in ids)
+    return [replies[id] for id in ids]
+
+
+def test_a_state_in_use_serves_others_as_well(make_daemon):
+    """While one prompt goes on from a state, those that begin alike share what it does not change."""
+    daemon, without = make_daemon(), make_daemon(arguments=NO_STATES)
+    first = ask(daemon, QUESTIONS[0])
+    questions = [QUESTIONS[0], QUESTIONS[0], QUESTIONS[1], QUESTIONS[1], QUESTIONS[0]]
+    replies = together(daemon, questions)
+    document = spans_of_document(first)
+    assert [reply["usage"]["restored_spans"] for reply in replies] == [
+        first["usage"]["prompt_spans"] if question == QUESTIONS[0] else document for question in questions]
+    expected = {question: ask(without, question)["text"] for question in QUESTIONS}
+    assert [reply["text"] for reply in replies] == [expected[question] for question in questions]
+    assert [reply["text"] for reply in together(daemon, questions)] == [reply["text"] for reply in replies]
+
+
+def test_a_cancelled_answer_takes_its_state_with_it_and_nothing_else(daemon):
+    first = ask(daemon, QUESTIONS[0])
+    with daemon.connect() as connection:
+        connection.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": QUESTIONS[0]}],
+                                     "max_tokens": 1000})
+        connection.receive()  # its first token
+    again = ask(daemon, QUESTIONS[0])
+    assert again["text"] == first["text"]
+    assert again["usage"]["span_misses"] == 0
 
 
 def test_another_question_is_mixed_from_where_it_begins(make_daemon):

@@ -270,6 +270,47 @@ static size_t spans_in_segment(const struct sample *sample, size_t spans)
     return segment;
 }
 
+static void test_a_marked_sequence_is_gone_back_to(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sample *sample = &fixture->samples[0];
+    size_t vocabulary = lt_model_shape(fixture->model)->vocabulary;
+    struct lt_workspace *workspace;
+    struct lt_sequence *sequence, *other;
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &sequence), LT_OK);
+    mix(workspace, sequence, sample, 0, sample->spans);
+    float *expected = last_logits(workspace, sequence, sample), *logits = malloc(vocabulary * sizeof *logits);
+    assert_false(lt_sequence_resume(sequence, sequence, logits));
+    assert_int_equal(lt_sequence_mark(sequence, expected), LT_OK);
+    free(last_logits(workspace, sequence, sample)); /* goes on, and so moves the window */
+
+    size_t segment = spans_in_segment(sample, sample->spans);
+    lt_sequence_truncate(sequence, sample->spans - 1, segment - 1);
+    assert_false(lt_sequence_resume(sequence, sequence, logits));
+    lt_sequence_truncate(sequence, sample->spans, segment);
+    assert_true(lt_sequence_resume(sequence, sequence, logits));
+    assert_memory_equal(logits, expected, vocabulary * sizeof *logits);
+
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &other), LT_OK);
+    assert_int_equal(lt_sequence_copy(other, sequence, sample->spans, segment), LT_OK);
+    assert_true(lt_sequence_resume(other, sequence, logits));
+    uint32_t token = 5, closed = (uint32_t)sample->spans;
+    float *next = malloc(2 * vocabulary * sizeof *next);
+    struct lt_decode_item items[] = {
+        {.sequence = sequence, .tokens = &token, .closed = &closed, .count = 1, .logits = next},
+        {.sequence = other, .tokens = &token, .closed = &closed, .count = 1, .logits = next + vocabulary},
+    };
+    assert_int_equal(lt_decode(workspace, items, 2), LT_OK);
+    assert_memory_equal(next, next + vocabulary, vocabulary * sizeof *next);
+    free(next);
+    free(logits);
+    free(expected);
+    lt_sequence_destroy(other);
+    lt_sequence_destroy(sequence);
+    lt_workspace_destroy(workspace);
+}
+
 static void test_a_copied_sequence_goes_on_the_same(void **state)
 {
     struct fixture *fixture = *state;
@@ -488,6 +529,7 @@ int main(void)
         cmocka_unit_test(test_equals_pytorch_on_a_random_model),
         cmocka_unit_test(test_equals_pytorch_on_the_shipped_model),
         cmocka_unit_test_setup_teardown(test_a_span_encodes_the_same_alone, open_fixture, close_fixture),
+        cmocka_unit_test_setup_teardown(test_a_marked_sequence_is_gone_back_to, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_a_copied_sequence_goes_on_the_same, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_many_spans_pass_in_chunks, open_fixture, close_fixture),
         cmocka_unit_test_setup_teardown(test_company_and_steps_change_no_bit, open_fixture, close_fixture),
