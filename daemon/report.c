@@ -119,13 +119,14 @@ static void write_model(struct lt_writer *writer, const struct lt_model *model, 
     char fingerprint[2 * LT_FINGERPRINT_BYTES + 1];
     if (lt_model_has_encoder(model))
         sodium_bin2hex(fingerprint, sizeof fingerprint, lt_model_encoder_fingerprint(model), LT_FINGERPRINT_BYTES);
-    lt_write_map(writer, 11);
+    lt_write_map(writer, 12);
     write_string(writer, "name", lt_model_name(model));
     write_string(writer, "architecture", lt_model_architecture(model));
     write_count(writer, "parameters", lt_model_parameters(model));
     write_count(writer, "file_bytes", lt_model_file_bytes(model));
     write_count(writer, "width", shape->width);
     write_count(writer, "context_tokens", shape->context);
+    write_count(writer, "trained_tokens", shape->trained);
     write_count(writer, "vocabulary", shape->vocabulary);
     write_count(writer, "span_minimum", shape->span_minimum);
     write_count(writer, "span_maximum", shape->span_maximum);

@@ -40,7 +40,7 @@ static int plan_piece(struct lt_task *task)
 {
     struct lt_scoring *scoring = &task->scoring;
     const struct lt_model *model = task->served->model;
-    size_t left = task->prompt.count - scoring->done, room = lt_model_shape(model)->context - 1;
+    size_t left = task->prompt.count - scoring->done, room = lt_model_shape(model)->trained - 1;
     size_t count = left < room ? left : room, end = count + 1;
     scoring->piece[0] = lt_model_prompt_format(model)->document;
     memcpy(scoring->piece + 1, task->prompt.tokens + scoring->done, count * sizeof *scoring->piece);

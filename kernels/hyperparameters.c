@@ -94,6 +94,22 @@ static int read_numbers(const struct lt_gguf *gguf, const char *path, enum lt_ar
     return LT_OK;
 }
 
+/* A model may take more tokens than it was trained with. */
+static int read_context(const struct lt_gguf *gguf, const char *path, struct lt_hyperparameters *read,
+                        struct lt_error *error)
+{
+    struct lt_model_shape *shape = &read->shape;
+    const struct number accepted = {"context_accepted", &shape->context, LT_CONTEXT_MAX};
+    char key[LT_MODEL_KEY_BYTES];
+    lt_model_key(read->architecture, accepted.suffix, key);
+    shape->context = shape->trained;
+    int rc = lt_gguf_has(gguf, key) ? read_numbers(gguf, path, read->architecture, &accepted, 1, error) : LT_OK;
+    if (rc == LT_OK && shape->context < shape->trained)
+        return lt_fail(error, LT_EMODEL, "%s: %s is %u, less than the %u tokens of training", path, key, shape->context,
+                       shape->trained);
+    return rc;
+}
+
 /* What both architectures have. */
 static int read_common(const struct lt_gguf *gguf, const char *path, struct lt_hyperparameters *read,
                        struct lt_error *error)
@@ -104,9 +120,11 @@ static int read_common(const struct lt_gguf *gguf, const char *path, struct lt_h
         {"embedding_length", &shape->width, LT_WIDTH_MAX},
         {"feed_forward_length", &shape->feed_forward, LT_FEED_FORWARD_MAX},
         {"attention.head_count", &shape->heads, LT_HEADS_MAX},
-        {"context_length", &shape->context, LT_CONTEXT_MAX},
+        {"context_length", &shape->trained, LT_CONTEXT_MAX},
     };
     int rc = read_numbers(gguf, path, read->architecture, numbers, sizeof numbers / sizeof *numbers, error);
+    if (rc == LT_OK)
+        rc = read_context(gguf, path, read, error);
     if (rc != LT_OK)
         return rc;
     if (shape->width % shape->heads != 0 || shape->width / shape->heads % 2 != 0)

@@ -35,6 +35,7 @@ struct lt_model_shape {
     uint32_t recall;  /* width of the head that reads details back out of latents; 0: none */
     uint32_t window;  /* raw tokens that the decoder sees, the newest included */
     uint32_t context; /* tokens of prompt and answer together */
+    uint32_t trained; /* tokens that it saw together in training, at most `context`: beyond, it does less well */
     uint32_t span_minimum;
     uint32_t span_maximum; /* tokens of a span at most; slots of the encoder */
 };

@@ -24,6 +24,7 @@ class IsletConfig:
     conditioning: str
     skip: bool
     context: int
+    accepts: int
 
     @property
     def head_width(self):
@@ -47,6 +48,7 @@ class TokenwiseConfig:
     feed_forward: int
     layers: int
     context: int
+    accepts: int
 
     @property
     def head_width(self):
@@ -74,6 +76,7 @@ class TrainConfig:
     window_dropout: float
     split_segments: float
     companions: float
+    companion_tokens: int
     reconstruction: float
     start: str
     encoder: str

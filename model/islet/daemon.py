@@ -16,10 +16,10 @@ PROGRAM = MODEL_FOLDER.parent / "build" / "daemon" / "latentd"
 
 
 class Daemon:
-    """Serves the model files while the `with` block runs; call(method, parameters) asks it."""
+    """Serves the model files while the `with` block runs; call(method, parameters) asks it. options: more of the program's."""
 
-    def __init__(self, models):
-        self.models = models
+    def __init__(self, models, *options):
+        self.models, self.options = models, options
 
     def __enter__(self):
         if not PROGRAM.exists():
@@ -29,7 +29,7 @@ class Daemon:
         arguments = [argument for model in self.models for argument in ("--model", str(model))]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LATENTD_")}
         self.process = subprocess.Popen(
-            [PROGRAM, "--store", str(Path(self.folder.name) / "store"), "--socket", path, *arguments],
+            [PROGRAM, "--store", str(Path(self.folder.name) / "store"), "--socket", path, *arguments, *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         if not self.process.stdout.readline().startswith("latentd ready"):
             raise OSError(self.process.stderr.read().strip())

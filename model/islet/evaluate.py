@@ -119,7 +119,7 @@ def recall_names(daemon, model, data):
 
 
 def evaluate(models, data):
-    with Daemon(models) as daemon:
+    with Daemon(models, "--states", "0") as daemon:  # what a prompt costs when only its latents are known
         names = [entry["name"] for entry in daemon.call("models")["models"]]
         results = {name: {
             "bits_per_byte": {corpus: score_corpus(daemon, name, data, corpus) for corpus in CORPORA},

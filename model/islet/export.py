@@ -78,6 +78,7 @@ def common_metadata(architecture, config, tokenizer):
         f"{architecture}.attention.layer_norm_rms_epsilon": EPSILON,
         f"{architecture}.rope.freq_base": ROPE_BASE,
         f"{architecture}.context_length": c.context,
+        f"{architecture}.context_accepted": c.accepts,
         f"{architecture}.prompt.document": DOCUMENT,
         f"{architecture}.prompt.user": USER,
         f"{architecture}.prompt.answer": ANSWER,

@@ -1,11 +1,14 @@
-"""What reusing latents costs and saves, asked of the daemon: whether a document is predicted as well behind another one as by itself,
+"""What reusing latents costs and saves, asked of the daemon: whether a document is predicted as well behind others as by itself,
 and how many operations a prompt takes the first time, again, and for each token of an answer."""
 
 from .corpus import read_examples
+from .daemon import DaemonRefused
 
 PAIRS = 30
 DOCUMENT_CHARACTERS = 1200  # two of them and what they open with fit a context of 1,024 tokens
 ANSWER_TOKENS = 32
+FAR = (1000, 2000, 4000, 7000)  # tokens of other documents in front
+FAR_DOCUMENTS = 20
 QUESTION = "What is this text about?"
 
 
@@ -31,6 +34,31 @@ def moved_documents(daemon, model, data):
     return {"documents": len(documents) - 1, "nats_alone": alone, "nats_moved": moved, "change": moved / alone - 1}
 
 
+def far_documents(daemon, model, data):
+    """The change for documents behind so many tokens of others, by distance; a distance that the model does not accept is left out."""
+    texts = [text for corpus in ("wiki", "textbook", "books") for text in short_documents(data, corpus, 40)]
+    sizes = [daemon.call("score", {"model": model, "text": text}) for text in texts]
+    alone = sum(size["nats"] for size in sizes[:FAR_DOCUMENTS])
+    result = {}
+    for distance in FAR:
+        moved = 0.0
+        for number in range(FAR_DOCUMENTS):
+            front, tokens, other = [], 0, number
+            while tokens < distance:
+                other = (other + 7) % len(texts)
+                front.append({"role": "document", "text": texts[other]} if other != number else None)
+                tokens += sizes[other]["tokens"]
+            segments = [segment for segment in front if segment] + [{"role": "document", "text": texts[number]}]
+            try:
+                moved += daemon.call("score", {"model": model, "segments": segments})["segments"][-1]["nats"]
+            except DaemonRefused as refusal:
+                if refusal.name != "context_exceeded":
+                    raise
+                return result
+        result[str(distance)] = moved / alone - 1
+    return result
+
+
 def operations(daemon, model, data):
     """Operations of one prompt: a document and a question, the first time and again."""
     text = " ".join(short_documents(data, "textbook", 2))
@@ -47,7 +75,7 @@ def operations(daemon, model, data):
 
 
 def measure(daemon, model, data):
-    return {"moved": moved_documents(daemon, model, data), "operations": operations(daemon, model, data)}
+    return {"moved": moved_documents(daemon, model, data), "far": far_documents(daemon, model, data), "operations": operations(daemon, model, data)}
 
 
 def print_reuse(results):
@@ -58,5 +86,8 @@ def print_reuse(results):
             ("operations per prompt token, again", lambda r: f"{r['operations']['again'] / 1e6:.2f} M"),
             ("operations per token of the answer",
              lambda r: f"{r['operations']['token'] / 1e6:.2f} M" if "token" in r["operations"] else "-"))
+    for distance in map(str, FAR):
+        rows += ((f"the same behind {distance} tokens of others",
+                  lambda r, distance=distance: f"{100 * r['far'][distance]:+.2f} %" if distance in r["far"] else "-"),)
     for name, cell in rows:
         print(f"| {name} | " + " | ".join(cell(result) for result in results.values()) + " |")

@@ -13,7 +13,7 @@ from .quotes import Quotes
 from .spans import cut
 
 FILLER = 0  # token id in slots that hold no token
-COMPANION_TOKENS = 320  # of a document in front of another, at most
+COMPANION_TOKENS = 320  # of a document that stands beside another, at most
 
 
 @dataclass
@@ -104,19 +104,25 @@ class RowMaker:
             start = int(self.generator.integers(0, room))
             segments[0] = segments[0][:1] + segments[0][1 + start:]
         if self.splitter.random() < self.companions:
-            segments = self._companion(segments) + segments
+            companions = self._companions(segments)
+            behind = int(self.splitter.integers(0, len(companions) + 1))  # the question, if there is one, comes after all documents
+            segments = companions[behind:] + segments[:1] + companions[:behind] + segments[1:]
         return name, segments
 
-    def _companion(self, segments):
-        """A piece of another document, to stand in front: what a prompt of several documents looks like. Empty if there is no room or
+    def _companions(self, segments):
+        """Pieces of other documents, to stand around this one: what a prompt of several documents looks like. None if there is no room or
         the example has no document."""
+        room = min(self.config.train.companion_tokens, self.config.model.context - sum(map(len, segments)))
+        found = []
         if segments[0][0] != self.quotes.document:
-            return []
-        room = min(COMPANION_TOKENS, self.config.model.context - sum(map(len, segments)))
-        if room < COMPANION_TOKENS // 8:
-            return []
-        corpus = self.quotes.corpora[int(self.splitter.integers(0, len(self.quotes.corpora)))]
-        return [corpus.example(int(self.splitter.integers(0, len(corpus))))[0][:room]]
+            return found
+        if room > COMPANION_TOKENS:
+            room = int(self.splitter.integers(COMPANION_TOKENS, room))
+        while room >= COMPANION_TOKENS // 8:
+            corpus = self.quotes.corpora[int(self.splitter.integers(0, len(self.quotes.corpora)))]
+            found.append(corpus.example(int(self.splitter.integers(0, len(corpus))))[0][:min(room, COMPANION_TOKENS)])
+            room -= len(found[-1])
+        return found
 
     def row(self):
         """Returns tokens and, per span: (start, end, example, segment)."""

@@ -38,7 +38,7 @@ TEXTS = ["", "a", "Hello, world!", " leading and  double   spaces ", "line\nline
 def tiny_config(vocabulary):
     base = load_config("islet-8-s")
     shape = dataclasses.replace(base.model, name="tiny", width=32, heads=2, feed_forward=48, mixer_layers=2, window=8, recall=24,
-                                context=256)
+                                context=256, accepts=320)
     return dataclasses.replace(base, vocabulary=vocabulary, model=shape)
 
 
@@ -142,7 +142,7 @@ def write_json(name, model_file, cases):
 def write_tiny_llama(tokenizer):
     """Random, too. Its width is a power of four, so that folding sqrt(D) into the input table rounds nothing."""
     base = load_config("tokenwise-s")
-    shape = dataclasses.replace(base.model, name="tiny-llama", width=64, heads=4, feed_forward=80, layers=2, context=256)
+    shape = dataclasses.replace(base.model, name="tiny-llama", width=64, heads=4, feed_forward=80, layers=2, context=256, accepts=320)
     config = dataclasses.replace(base, vocabulary=tokenizer.get_piece_size(), model=shape)
     model = Tokenwise(config)
     randomise(model)

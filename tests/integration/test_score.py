@@ -39,7 +39,7 @@ def test_the_second_time_hits_and_says_the_same(both):
 @pytest.mark.parametrize("model", ["tiny", "tiny-llama"])
 def test_long_texts_are_scored_in_pieces(both, model):
     with both.connect() as connection:
-        context = next(entry for entry in connection.call("models")["models"] if entry["name"] == model)["context_tokens"]
+        context = next(entry for entry in connection.call("models")["models"] if entry["name"] == model)["trained_tokens"]
         long = connection.call("score", {"text": "Once upon a time there was a king. " * 80, "model": model})
         assert long["pieces"] == math.ceil(long["tokens"] / (context - 1)) > 1
         assert connection.generate("The King", model=model)["usage"]["completion_tokens"] > 0

@@ -33,7 +33,7 @@ def test_a_longer_prompt_costs_more_in_every_repetition(both):
 def test_context_is_kept_to(both):
     with pytest.raises(DaemonError) as failure:
         both.generate("word " * 400, model="tiny-llama")
-    assert failure.value.name == "context_exceeded" and "256" in failure.value.message
+    assert failure.value.name == "context_exceeded" and "320" in failure.value.message
 
 
 def test_makes_no_latents(both):

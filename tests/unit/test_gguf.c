@@ -362,6 +362,9 @@ static void test_hyperparameters_that_cannot_be(void **state)
         {"islet.decoder.block_count", 65},
         {"islet.decoder.window", 257},
         {"islet.context_length", 0},
+        {"islet.context_length", 321}, /* more than islet.context_accepted */
+        {"islet.context_accepted", 255},
+        {"islet.context_accepted", 65537},
         {"islet.span.minimum", 13},
         {"islet.span.maximum", 65},
     };
