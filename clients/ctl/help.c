@@ -11,6 +11,7 @@ static const char overview[] =
     "  generate PROMPT   answer a prompt, as it is made\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
+    "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
     "  models            the models that it serves\n"
@@ -54,6 +55,10 @@ static const char *const texts[COMMAND_COUNT] = {
         "Usage: latentctl score [--model NAME] [--json] FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"
         "less is better. Long texts are scored in pieces of the model's context.\n",
+    [COMMAND_BENCH] =
+        "Usage: latentctl bench [--model NAME] [--json]\n"
+        "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"
+        "first time, with another question, and again. They take some room in the store.\n",
     [COMMAND_STATS] = "Usage: latentctl stats [--watch] [--json]\n"
                       "Show the counters since the daemon's start and over the lifetime of its store.\n"
                       "\n"

@@ -21,7 +21,7 @@ static const struct {
     [COMMAND_SCORE] = {"score", true, true},       [COMMAND_STATS] = {"stats", false, false},
     [COMMAND_INFO] = {"info", false, false},       [COMMAND_PING] = {"ping", false, false},
     [COMMAND_MODELS] = {"models", false, false},   [COMMAND_SHUTDOWN] = {"shutdown", false, false},
-    [COMMAND_HELP] = {"help", true, false},
+    [COMMAND_HELP] = {"help", true, false},        [COMMAND_BENCH] = {"bench", false, false},
 };
 
 enum option_key {
@@ -73,7 +73,7 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE);
+        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_BENCH);
     default:
         return FOR_GENERATE;
     }

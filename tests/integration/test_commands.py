@@ -208,3 +208,30 @@ def test_counters_survive_a_restart(daemon):
     for name in ("span_lookups", "span_hits", "span_misses", "spans_encoded"):
         assert after["lifetime"][name] == before["lifetime"][name] == before[name] > 0
     assert after["lifetime"]["requests"] > before["lifetime"]["requests"]
+
+
+# --- bench ---
+
+BENCH_FIGURES = {"ttft_cold_ms", "ttft_warm_ms", "ttft_repeated_ms", "decode_tokens_per_s", "lookup_spans_per_s"}
+
+
+def test_bench_measures_a_running_daemon(daemon):
+    before = daemon.stats()
+    figures, = ctl_json(daemon, "bench")
+    after = daemon.stats()
+    assert BENCH_FIGURES < set(figures) and all(figures[name] > 0 for name in BENCH_FIGURES - {"decode_tokens_per_s"})
+    assert figures["prompt_spans"] > 10 and figures["rounds"] == 7
+    # Every round sends one new document: its spans are encoded once, and found by the four requests after the first.
+    assert after["spans_encoded"] - before["spans_encoded"] > 7 * 10
+    assert after["spans_restored"] - before["spans_restored"] > 7 * 3 * 10
+
+
+def test_bench_for_people(daemon):
+    run = run_ctl("bench", socket=daemon.socket)
+    assert run.returncode == 0 and "first token, nothing known" in run.stdout and "tokens in" in run.stdout
+    assert "\x1b" not in run.stdout + run.stderr and "[#" not in run.stderr, "colours and bars are for terminals"
+
+
+def test_bench_of_an_unknown_model(daemon):
+    run = run_ctl("bench", "--model", "nobody", socket=daemon.socket)
+    assert run.returncode == 1 and "nobody" in run.stderr
