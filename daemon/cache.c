@@ -4,16 +4,19 @@
 
 #include "daemon/clock.h"
 #include "kernels/half.h"
+#include "kernels/int8.h"
 #include "proto/alloc.h"
 
 struct lt_cache {
     struct lt_store *store;
+    enum lt_latent_type type;
     struct lt_counters *counters;
 };
 
 /* Working memory of one call; n spans of which u are distinct. */
 struct resolving {
     const struct lt_model *model;
+    enum lt_latent_type type; /* of stored latents */
     uint32_t dimension;
     struct lt_cache_span **spans; /* [n] */
     size_t count;                 /* n */
@@ -22,7 +25,7 @@ struct resolving {
     size_t distinct;              /* u */
     struct lt_latent *latents;    /* [u] */
     enum lt_lookup *lookups;      /* [u] */
-    uint16_t *halves;             /* [u][dimension], the payloads */
+    uint16_t *payloads;           /* [u][dimension] of the type; room for the larger one */
     uint32_t *table;              /* [table_size] open addressing over keys: distinct index + 1 */
     size_t table_size;            /* a power of two, at least 2n */
     struct lt_encode_item *items; /* [misses] */
@@ -30,12 +33,13 @@ struct resolving {
     float *encoded;               /* [misses][dimension] */
 };
 
-int lt_cache_create(struct lt_store *store, struct lt_counters *counters, struct lt_cache **ret_cache)
+int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
+                    struct lt_cache **ret_cache)
 {
     struct lt_cache *cache = lt_malloc(sizeof *cache);
     if (!cache)
         return LT_ENOMEM;
-    *cache = (struct lt_cache){store, counters};
+    *cache = (struct lt_cache){store, type, counters};
     *ret_cache = cache;
     return LT_OK;
 }
@@ -64,9 +68,9 @@ static int prepare(struct resolving *r)
     r->first = lt_malloc(r->count * sizeof *r->first);
     r->latents = lt_calloc(r->count, sizeof *r->latents);
     r->lookups = lt_calloc(r->count, sizeof *r->lookups);
-    r->halves = lt_malloc(r->count * r->dimension * sizeof *r->halves);
+    r->payloads = lt_malloc(r->count * r->dimension * sizeof *r->payloads);
     r->table = lt_calloc(r->table_size, sizeof *r->table);
-    return r->distinct_of && r->first && r->latents && r->lookups && r->halves && r->table ? LT_OK : LT_ENOMEM;
+    return r->distinct_of && r->first && r->latents && r->lookups && r->payloads && r->table ? LT_OK : LT_ENOMEM;
 }
 
 static void finish(struct resolving *r)
@@ -75,7 +79,7 @@ static void finish(struct resolving *r)
     lt_free(r->first);
     lt_free(r->latents);
     lt_free(r->lookups);
-    lt_free(r->halves);
+    lt_free(r->payloads);
     lt_free(r->table);
     lt_free(r->items);
     lt_free(r->item_of);
@@ -93,10 +97,11 @@ static uint32_t find_distinct(struct resolving *r, uint32_t span, const struct l
             r->table[slot] = index + 1;
             r->first[index] = span;
             r->latents[index] = (struct lt_latent){.key = *key,
-                                                   .type = LT_LATENT_F16,
+                                                   .type = r->type,
                                                    .dimension = r->dimension,
-                                                   .tokens = r->spans[span]->count,
-                                                   .payload = r->halves + (size_t)index * r->dimension};
+                                                   .token_count = r->spans[span]->count,
+                                                   .tokens = r->spans[span]->tokens,
+                                                   .payload = r->payloads + (size_t)index * r->dimension};
             return index;
         }
         uint32_t index = r->table[slot] - 1;
@@ -118,6 +123,23 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
         /* A store that cannot be read is a store full of misses: it says so itself in its counters. */
         (void)lt_store_get(cache->store, r->latents + start, batch, r->lookups + start);
     }
+}
+
+/* Into the precision in which it is stored. */
+static void narrow(const float *numbers, struct lt_latent *latent)
+{
+    if (latent->type == LT_LATENT_I8)
+        lt_int8_from_float(numbers, latent->dimension, latent->payload, &latent->scale);
+    else
+        lt_half_from_float(numbers, latent->dimension, latent->payload);
+}
+
+static void widen(const struct lt_latent *latent, float *numbers)
+{
+    if (latent->type == LT_LATENT_I8)
+        lt_float_from_int8(latent->payload, latent->dimension, latent->scale, numbers);
+    else
+        lt_float_from_half(latent->payload, latent->dimension, numbers);
 }
 
 /* Encodes every distinct latent that was missed, and offers it to the store. */
@@ -149,7 +171,7 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     size_t unstored = 0;
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
-        lt_half_from_float(r->items[i].latent, r->dimension, latent->payload);
+        narrow(r->items[i].latent, latent);
         if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
@@ -166,7 +188,7 @@ static void hand_out(struct resolving *r)
         uint32_t d = r->distinct_of[i];
         span->lookup = r->lookups[d];
         span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
-        lt_float_from_half(r->latents[d].payload, r->dimension, span->latent);
+        widen(&r->latents[d], span->latent);
     }
 }
 
@@ -174,8 +196,8 @@ static void count_outcomes(struct lt_counters *counters, const struct resolving 
 {
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
-        [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
-        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+        [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_COUNTER_MISSES_EXPIRED,
+        [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,      [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
     };
     size_t hits = 0;
     for (size_t i = 0; i < r->count; i++) {
@@ -194,7 +216,8 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     *ret_time = (struct lt_cache_time){0};
     if (count == 0)
         return LT_OK;
-    struct resolving r = {.model = model, .dimension = lt_model_shape(model)->width, .spans = spans, .count = count};
+    struct resolving r = {
+        .model = model, .type = cache->type, .dimension = lt_model_shape(model)->width, .spans = spans, .count = count};
     for (size_t i = 0; i < count; i++)
         spans[i]->operations = 0;
     double began = lt_clock_seconds(), looked_up = began;

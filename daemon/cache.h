@@ -32,7 +32,9 @@ struct lt_cache_time {
     double encode;
 };
 
-int lt_cache_create(struct lt_store *store, struct lt_counters *counters, struct lt_cache **ret_cache);
+/* `type`: how latents are stored. LT_ENOMEM. */
+int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
+                    struct lt_cache **ret_cache);
 void lt_cache_destroy(struct lt_cache *cache);
 
 /* Resolves `count` spans, given by pointers, of one model. Spans that are alike are encoded once. Latents that the

@@ -30,6 +30,7 @@ const char lt_config_help[] =
     "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
     "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
     "  --durability MODE  group, sync or relaxed           (default group)\n"
+    "  --latent-type TYPE how latents are stored, i8 or f16 (default i8)\n"
     "  --threads N        for matrix products              (default: one a processor)\n"
     "  --log-level LEVEL  debug, info, warning or error    (default info)\n"
     "  --config FILE      an INI file with a section [latentd] and the same names\n"
@@ -39,7 +40,7 @@ const char lt_config_help[] =
     "or from the config file. Flags override the environment, which overrides the file.\n"
     "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
 
-enum setting { MODEL, STORE, SOCKET, LISTEN, BUDGET, STATES, DURABILITY, THREADS, LOG_LEVEL, SETTINGS };
+enum setting { MODEL, STORE, SOCKET, LISTEN, BUDGET, STATES, DURABILITY, LATENT_TYPE, THREADS, LOG_LEVEL, SETTINGS };
 
 static const struct {
     const char *key, *flag, *variable;
@@ -51,6 +52,7 @@ static const struct {
     [BUDGET] = {"budget", "budget", "LATENTD_BUDGET"},
     [STATES] = {"states", "states", "LATENTD_STATES"},
     [DURABILITY] = {"durability", "durability", "LATENTD_DURABILITY"},
+    [LATENT_TYPE] = {"latent_type", "latent-type", "LATENTD_LATENT_TYPE"},
     [THREADS] = {"threads", "threads", "LATENTD_THREADS"},
     [LOG_LEVEL] = {"log_level", "log-level", "LATENTD_LOG_LEVEL"},
 };
@@ -140,6 +142,17 @@ static int apply_durability(struct lt_config *config, const char *value, const c
     return lt_fail(error, LT_ECONFIG, "%s: '%s' is not group, sync or relaxed", source, value);
 }
 
+static int apply_latent_type(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+{
+    static const enum lt_latent_type types[] = {LT_LATENT_I8, LT_LATENT_F16};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(value, lt_latent_type_name(types[i])) == 0) {
+            config->latent_type = types[i];
+            return LT_OK;
+        }
+    return lt_fail(error, LT_ECONFIG, "%s: '%s' is not i8 or f16", source, value);
+}
+
 static int apply_threads(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     char *end;
@@ -171,6 +184,8 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return apply_states(config, value, source, error);
     case DURABILITY:
         return apply_durability(config, value, source, error);
+    case LATENT_TYPE:
+        return apply_latent_type(config, value, source, error);
     case THREADS:
         return apply_threads(config, value, source, error);
     case LOG_LEVEL:
@@ -347,7 +362,10 @@ static int default_socket(struct lt_config *config)
 int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_config,
                    enum lt_config_outcome *ret_outcome, struct lt_error *error)
 {
-    struct lt_config config = {.budget_bytes = BUDGET_DEFAULT, .state_bytes = STATES_DEFAULT, .log_level = LT_LOG_INFO};
+    struct lt_config config = {.budget_bytes = BUDGET_DEFAULT,
+                               .state_bytes = STATES_DEFAULT,
+                               .latent_type = LT_LATENT_I8,
+                               .log_level = LT_LOG_INFO};
     enum lt_config_outcome outcome = LT_CONFIG_RUN;
     const char *file = find_file(argument_count, arguments);
     int code = LT_OK;

@@ -28,7 +28,8 @@
     X(OPERATIONS, "operations")                                                                                        \
     X(ENCODE_MICROSECONDS, "encode_us")                                                                                \
     X(UPTIME_SECONDS, "uptime_s")                                                                                      \
-    X(SPANS_RESTORED, "spans_restored")
+    X(SPANS_RESTORED, "spans_restored")                                                                                \
+    X(MISSES_EXPIRED, "misses_expired")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

@@ -19,6 +19,7 @@ struct lt_engine {
     struct lt_served_model served[LT_MODELS_MAX];
     size_t served_count;
     struct lt_store *store;
+    enum lt_latent_type latent_type;
     struct lt_counters *counters;
     struct lt_cache *cache;
     void (*wake_loop)(void *context);
@@ -149,7 +150,7 @@ static void get_latents(struct lt_engine *engine, struct lt_job *job, const stru
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = lt_latent_get(engine->store, model, job->request, &writer);
+    int code = lt_latent_get(engine->store, engine->latent_type, model, job->request, &writer);
     answer_written(engine, job, &bytes, code);
 }
 
@@ -399,6 +400,7 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     if (!engine)
         return LT_ENOMEM;
     engine->store = options->store;
+    engine->latent_type = options->latent_type;
     engine->counters = options->counters;
     engine->wake_loop = options->wake_loop;
     engine->context = options->context;
@@ -406,7 +408,7 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     engine->events_end = &engine->events;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code = lt_cache_create(options->store, options->counters, &engine->cache);
+    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->cache);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
         engine->served[i].model = options->models[i];
         code = lt_workspace_create(options->models[i], &engine->served[i].workspace);

@@ -5,8 +5,8 @@
 #include "daemon/reply.h"
 #include "proto/alloc.h"
 
-int lt_latent_get(struct lt_store *store, const struct lt_model *model, const struct lt_request *request,
-                  struct lt_writer *writer)
+int lt_latent_get(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+                  const struct lt_request *request, struct lt_writer *writer)
 {
     const struct lt_latent_get_request *get = &request->latent_get;
     uint32_t width = lt_model_shape(model)->width;
@@ -16,13 +16,13 @@ int lt_latent_get(struct lt_store *store, const struct lt_model *model, const st
     int code = latents && lookups && payloads ? LT_OK : LT_ENOMEM;
     if (code == LT_OK) {
         for (size_t i = 0; i < get->key_count; i++) {
-            latents[i] = (struct lt_latent){.type = LT_LATENT_F16, .dimension = width, .payload = payloads + i * width};
+            latents[i] = (struct lt_latent){.type = type, .dimension = width, .payload = payloads + i * width};
             memcpy(latents[i].key.bytes, get->keys[i], LT_SPAN_KEY_BYTES);
         }
         code = lt_store_get(store, latents, get->key_count, lookups);
     }
     if (code == LT_OK) {
-        lt_reply_latents(writer, request->id, model, latents, lookups, get->key_count);
+        lt_reply_latents(writer, request->id, model, type, latents, lookups, get->key_count);
         code = writer->error;
     }
     lt_free(latents);

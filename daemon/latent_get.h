@@ -7,8 +7,8 @@
 #include "proto/writer.h"
 #include "storage/store.h"
 
-/* Looks the keys up and writes the response. LT_ENOMEM, LT_EIO, or the writer's error. */
-int lt_latent_get(struct lt_store *store, const struct lt_model *model, const struct lt_request *request,
-                  struct lt_writer *writer);
+/* Looks the keys up, stored as `type`, and writes the response. LT_ENOMEM, LT_EIO, or the writer's error. */
+int lt_latent_get(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+                  const struct lt_request *request, struct lt_writer *writer);
 
 #endif

@@ -18,8 +18,8 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task);
 /* The response to score; the text must be at its end. */
 void lt_reply_score(struct lt_writer *writer, const struct lt_task *task);
 
-/* The response to latent.get; lookups[i] says whether latents[i] was found. */
-void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model,
+/* The response to latent.get, all latents of one type; lookups[i] says whether latents[i] was found. */
+void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model, enum lt_latent_type type,
                       const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count);
 
 #endif

@@ -100,11 +100,12 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     write_count(writer, "pid", (uint64_t)getpid());
     write_number(writer, "uptime_s", lt_clock_seconds() - server->started);
     lt_write_text(writer, "store");
-    lt_write_map(writer, 4);
+    lt_write_map(writer, 5);
     write_string(writer, "path", server->config->store);
     write_count(writer, "bytes", store.bytes);
     write_count(writer, "budget_bytes", store.budget_bytes);
     write_string(writer, "durability", lt_durability_name(server->config->durability));
+    write_string(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
     write_string(writer, "socket", server->config->socket);
     write_string(writer, "listen", server->config->listen);
     write_string(writer, "compute_kernel", lt_compute_kernel());

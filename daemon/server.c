@@ -205,6 +205,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         const struct lt_engine_options options = {.models = server->models,
                                                   .model_count = server->model_count,
                                                   .store = server->store,
+                                                  .latent_type = config->latent_type,
                                                   .counters = &server->counters,
                                                   .state_bytes = server->config->state_bytes,
                                                   .threads = server->threads,

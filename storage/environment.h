@@ -16,7 +16,7 @@
 
 #include "storage/store.h"
 
-#define LT_STORE_FORMAT 1
+#define LT_STORE_FORMAT 2
 
 struct lt_environment {
     MDB_env *env;

@@ -34,11 +34,12 @@ void lt_pending_finish(struct lt_pending *pending)
 
 struct lt_pending_entry *lt_pending_entry_create(const struct lt_latent *latent)
 {
-    size_t bytes = lt_record_bytes(latent->type, latent->dimension);
+    size_t bytes = lt_record_bytes(latent);
     struct lt_pending_entry *entry = lt_malloc(sizeof *entry + bytes);
     if (!entry)
         return NULL;
-    *entry = (struct lt_pending_entry){.key = latent->key, .bytes = bytes};
+    *entry = (struct lt_pending_entry){
+        .key = latent->key, .type = latent->type, .dimension = latent->dimension, .bytes = bytes};
     lt_record_write(latent, entry->record);
     return entry;
 }

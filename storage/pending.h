@@ -14,6 +14,8 @@ struct lt_pending_entry {
     struct lt_pending_entry *next_queued;
     struct lt_pending_entry *next_in_bucket;
     struct lt_span_key key;
+    enum lt_latent_type type;
+    uint32_t dimension;
     size_t bytes;
     uint8_t record[]; /* [bytes] as storage/record.h has it */
 };
@@ -34,9 +36,10 @@ void lt_pending_finish(struct lt_pending *pending);
 /* Makes an entry of a latent that lt_record_bytes has a size for. Needs no lock. NULL: out of memory. */
 struct lt_pending_entry *lt_pending_entry_create(const struct lt_latent *latent);
 
+/* The youngest entry of a key, or NULL. */
 struct lt_pending_entry *lt_pending_find(const struct lt_pending *pending, const struct lt_span_key *key);
 
-/* Queues an entry whose key is not there yet, and owns it from then on. */
+/* Queues an entry and owns it from then on. An older one of the same key stays in the queue and is found no more. */
 void lt_pending_push(struct lt_pending *pending, struct lt_pending_entry *entry);
 
 /* Removes and frees the `count` oldest entries. */

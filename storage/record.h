@@ -1,35 +1,47 @@
 /* A record: one latent as it lies in the store.
  *
- *   offset        bytes   field
- *   0             4       magic "LTNT"
- *   4             2       version, 1
- *   6             1       type (enum lt_latent_type)
- *   7             1       0
- *   8             4       dimension
- *   12            4       tokens of the span
- *   16            n       payload: dimension numbers of the type
- *   16 + n        8       XXH3-64 of the header, the span key and the payload, in this order
+ *   offset    bytes   field
+ *   0         4       magic "LTNT"
+ *   4         1       version, 2
+ *   5         1       type of the payload (enum lt_latent_type)
+ *   6         2       dimension d
+ *   8         4       namespace, 0 = public
+ *   12        4       created: seconds since the epoch
+ *   16        4       expires: seconds since the epoch, 0 = never
+ *   20        4       scale: float32 bits, of I8; 0 otherwise
+ *   24        1       n, tokens of the span
+ *   25        1       w, bytes of a token id: 2 if every id of the span is below 65,536, otherwise 4
+ *   26        n * w   token ids
+ *   ...       p       payload: d numbers of the type
+ *   ...       8       XXH3-64 of all bytes before it, seeded with XXH3-64 of the span key
  *
  * All numbers little-endian. The key goes into the checksum though it does not lie in the record: a good record under
  * the wrong key is as bad as a broken one. Pure; any thread. */
 #ifndef LT_STORAGE_RECORD_H
 #define LT_STORAGE_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "storage/store.h"
 
-/* A record that passed its check; `payload` points into it. */
+/* A record that passed its check; the pointers go into it. */
 struct lt_record {
     enum lt_latent_type type;
     uint32_t dimension;
-    uint32_t tokens;
+    uint32_t namespace_id;
+    uint32_t created, expires;
+    float scale;
+    uint32_t token_count;
+    uint32_t token_bytes; /* of one id */
+    const uint8_t *tokens;
     const uint8_t *payload;
 };
 
-/* Bytes of a record, or 0 if there is none of this type or dimension. */
-size_t lt_record_bytes(enum lt_latent_type type, uint32_t dimension);
+/* Bytes of the record that lt_record_write makes of a latent, or 0 if its type, dimension or count of tokens cannot be:
+ * a span has 1..LT_SPAN_TOKENS_MAX tokens. */
+size_t lt_record_bytes(const struct lt_latent *latent);
 
 /* Writes a latent that lt_record_bytes has a size for into `ret_data`, which has that size. */
 void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data);
@@ -38,7 +50,20 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data);
  * did not write for this key, cut or damaged. */
 int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes, struct lt_record *ret_record);
 
+/* Whether a record's time is over; `now` in seconds since the epoch. */
+static inline bool lt_record_expired(const struct lt_record *record, uint32_t now)
+{
+    return record->expires && record->expires <= now;
+}
+
+/* Whether what lies under `key` is a sound record of this type and dimension whose time is not over. */
+bool lt_record_serves(const struct lt_span_key *key, const void *data, size_t bytes, enum lt_latent_type type,
+                      uint32_t dimension, uint32_t now);
+
 /* Copies the payload out, in the byte order of this machine. */
 void lt_record_copy_payload(const struct lt_record *record, void *ret_payload);
+
+/* Copies the token ids out; `ret_tokens` has room for token_count. */
+void lt_record_copy_tokens(const struct lt_record *record, uint32_t *ret_tokens);
 
 #endif

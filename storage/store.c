@@ -1,6 +1,7 @@
 #include "storage/store.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "proto/alloc.h"
 #include "storage/record.h"
@@ -9,8 +10,9 @@
 const char *lt_lookup_name(enum lt_lookup lookup)
 {
     static const char *const names[] = {
-        [LT_LOOKUP_MISS_NEW] = "new",      [LT_LOOKUP_MISS_EVICTED] = "evicted", [LT_LOOKUP_MISS_CORRUPT] = "corrupt",
-        [LT_LOOKUP_HIT_MEMORY] = "memory", [LT_LOOKUP_HIT_DISK] = "disk",
+        [LT_LOOKUP_MISS_NEW] = "new",         [LT_LOOKUP_MISS_EVICTED] = "evicted",
+        [LT_LOOKUP_MISS_CORRUPT] = "corrupt", [LT_LOOKUP_MISS_EXPIRED] = "expired",
+        [LT_LOOKUP_HIT_MEMORY] = "memory",    [LT_LOOKUP_HIT_DISK] = "disk",
     };
     return names[lookup];
 }
@@ -85,82 +87,102 @@ void lt_store_close(struct lt_store *store)
     free_store(store);
 }
 
+static uint32_t seconds_now(void)
+{
+    return (uint32_t)time(NULL);
+}
+
 /* --- get --- */
 
-/* Fills the latent from a record. LT_ECORRUPT, or LT_ENOTFOUND for a sound record of another type or dimension. */
-static int read_record(const void *data, size_t bytes, struct lt_latent *latent)
+/* Fills the latent from a record: `hit`, or the miss that it is. */
+static enum lt_lookup read_record(const void *data, size_t bytes, uint32_t now, enum lt_lookup hit,
+                                  struct lt_latent *latent)
 {
     struct lt_record record;
-    int code = lt_record_read(&latent->key, data, bytes, &record);
-    if (code)
-        return code;
+    if (lt_record_read(&latent->key, data, bytes, &record) != LT_OK)
+        return LT_LOOKUP_MISS_CORRUPT;
     if (record.type != latent->type || record.dimension != latent->dimension)
-        return LT_ENOTFOUND;
-    latent->tokens = record.tokens;
+        return LT_LOOKUP_MISS_NEW;
+    if (lt_record_expired(&record, now))
+        return LT_LOOKUP_MISS_EXPIRED;
+    latent->namespace_id = record.namespace_id;
+    latent->created = record.created;
+    latent->expires = record.expires;
+    latent->scale = record.scale;
+    latent->token_count = record.token_count;
     lt_record_copy_payload(&record, latent->payload);
-    return LT_OK;
+    return hit;
 }
 
 /* Looks at what waits for the writer. Returns how many were found. */
-static size_t get_pending(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups)
+static size_t get_pending(struct lt_store *store, struct lt_latent *latents, size_t count, uint32_t now,
+                          enum lt_lookup *ret_lookups)
 {
     size_t found = 0;
     pthread_mutex_lock(&store->mutex);
     for (size_t i = 0; i < count && store->pending.count; i++) {
         const struct lt_pending_entry *entry = lt_pending_find(&store->pending, &latents[i].key);
-        if (entry && read_record(entry->record, entry->bytes, &latents[i]) == LT_OK) {
-            ret_lookups[i] = LT_LOOKUP_HIT_MEMORY;
-            found++;
-        }
+        if (entry)
+            ret_lookups[i] = read_record(entry->record, entry->bytes, now, LT_LOOKUP_HIT_MEMORY, &latents[i]);
+        found += lt_lookup_is_hit(ret_lookups[i]);
     }
     pthread_mutex_unlock(&store->mutex);
     return found;
 }
 
-static enum lt_lookup get_stored(struct lt_store *store, MDB_txn *transaction, struct lt_latent *latent)
+static enum lt_lookup get_stored(struct lt_store *store, MDB_txn *transaction, uint32_t now, struct lt_latent *latent)
 {
     MDB_val name = {sizeof latent->key.bytes, latent->key.bytes}, value;
-    int code = lt_environment_code(mdb_get(transaction, store->environment.latents, &name, &value));
-    if (code == LT_OK)
-        code = read_record(value.mv_data, value.mv_size, latent);
-    if (code == LT_OK) {
+    int code = mdb_get(transaction, store->environment.latents, &name, &value);
+    if (code == MDB_NOTFOUND)
+        return lt_eviction_remembers(store->eviction, &latent->key) ? LT_LOOKUP_MISS_EVICTED : LT_LOOKUP_MISS_NEW;
+    enum lt_lookup lookup =
+        code ? LT_LOOKUP_MISS_CORRUPT : read_record(value.mv_data, value.mv_size, now, LT_LOOKUP_HIT_DISK, latent);
+    if (lookup == LT_LOOKUP_HIT_DISK)
         lt_eviction_visit(store->eviction, &latent->key);
-        return LT_LOOKUP_HIT_DISK;
-    }
-    if (code == LT_ECORRUPT || code == LT_EIO) {
+    else if (lookup == LT_LOOKUP_MISS_CORRUPT)
         atomic_fetch_add(&store->corrupt, 1);
-        return LT_LOOKUP_MISS_CORRUPT;
-    }
-    return lt_eviction_remembers(store->eviction, &latent->key) ? LT_LOOKUP_MISS_EVICTED : LT_LOOKUP_MISS_NEW;
+    return lookup;
 }
 
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups)
 {
     MDB_txn *transaction;
+    uint32_t now = seconds_now();
     for (size_t i = 0; i < count; i++)
         ret_lookups[i] = LT_LOOKUP_MISS_NEW;
     /* Pending first: an entry leaves it only after its commit, which a transaction begun later sees. */
-    if (get_pending(store, latents, count, ret_lookups) == count)
+    if (get_pending(store, latents, count, now, ret_lookups) == count)
         return LT_OK;
     int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
-    for (size_t i = 0; i < count; i++)
-        if (!lt_lookup_is_hit(ret_lookups[i]))
-            ret_lookups[i] = get_stored(store, transaction, &latents[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (lt_lookup_is_hit(ret_lookups[i]))
+            continue;
+        enum lt_lookup stored = get_stored(store, transaction, now, &latents[i]);
+        if (stored != LT_LOOKUP_MISS_NEW)
+            ret_lookups[i] = stored;
+    }
     mdb_txn_abort(transaction);
     return LT_OK;
 }
 
 /* --- put --- */
 
-static int queue_latent(struct lt_store *store, const struct lt_latent *latent)
+static int queue_latent(struct lt_store *store, const struct lt_latent *latent, uint32_t now)
 {
-    if (lt_pending_find(&store->pending, &latent->key))
+    if (!lt_record_bytes(latent))
+        return LT_EPARAM;
+    const struct lt_pending_entry *waiting = lt_pending_find(&store->pending, &latent->key);
+    if (waiting &&
+        lt_record_serves(&latent->key, waiting->record, waiting->bytes, latent->type, latent->dimension, now))
         return LT_OK;
     if (store->pending.count == LT_WRITER_QUEUE_MAX)
         return LT_EBUSY;
-    struct lt_pending_entry *entry = lt_pending_entry_create(latent);
+    struct lt_latent dated = *latent;
+    dated.created = latent->created ? latent->created : now;
+    struct lt_pending_entry *entry = lt_pending_entry_create(&dated);
     if (!entry)
         return LT_ENOMEM;
     lt_pending_push(&store->pending, entry);
@@ -171,10 +193,11 @@ int lt_store_put(struct lt_store *store, const struct lt_latent *latents, size_t
 {
     int code = LT_OK;
     size_t queued = 0;
+    uint32_t now = seconds_now();
     pthread_mutex_lock(&store->mutex);
     bool first = !store->pending.first;
     for (; queued < count && code == LT_OK; queued += code == LT_OK)
-        code = queue_latent(store, &latents[queued]);
+        code = queue_latent(store, &latents[queued], now);
     if (first || store->pending.bytes >= store->options.commit_bytes)
         pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);

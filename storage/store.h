@@ -24,8 +24,15 @@ enum lt_durability {
 };
 
 enum lt_latent_type {
-    LT_LATENT_F16 = 1,
+    LT_LATENT_F16 = 1, /* IEEE 754 half precision */
+    LT_LATENT_I8 = 2,  /* 8-bit integers, each to be multiplied by the latent's scale */
 };
+
+/* "f16", "i8". Never NULL. */
+const char *lt_latent_type_name(enum lt_latent_type type);
+
+/* Bytes of the payload of one latent, or 0 if there is no such type or dimension. */
+size_t lt_latent_payload_bytes(enum lt_latent_type type, uint32_t dimension);
 
 struct lt_store_options {
     const char *path;      /* a folder; made if its parent exists (mode 0700) */
@@ -43,19 +50,25 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
 /* Writes what is waiting, syncs, stops the writer, frees. NULL is allowed. No other call may be under way. */
 void lt_store_close(struct lt_store *store);
 
-/* One latent to look up or to put. */
+/* One latent to look up or to put. Times are in seconds since the epoch. */
 struct lt_latent {
     struct lt_span_key key;
     enum lt_latent_type type;
-    uint32_t dimension; /* numbers in the latent */
-    uint32_t tokens;    /* tokens of the span it stands for */
-    void *payload;      /* [dimension] numbers of `type` */
+    uint32_t dimension;     /* numbers in the latent */
+    uint32_t namespace_id;  /* whose it is; 0: public */
+    uint32_t created;       /* 0 in a put: now */
+    uint32_t expires;       /* from then on it is a miss; 0: never */
+    float scale;            /* of I8 */
+    uint32_t token_count;   /* of the span it stands for */
+    const uint32_t *tokens; /* put: [token_count] ids of the span; get does not touch it */
+    void *payload;          /* [dimension] numbers of `type` */
 };
 
 enum lt_lookup {
     LT_LOOKUP_MISS_NEW,     /* never seen, as far as the store knows */
     LT_LOOKUP_MISS_EVICTED, /* was here and had to go */
     LT_LOOKUP_MISS_CORRUPT, /* was here and failed its check */
+    LT_LOOKUP_MISS_EXPIRED, /* is here and its time is over */
     LT_LOOKUP_HIT_MEMORY,   /* put a moment ago, not yet committed */
     LT_LOOKUP_HIT_DISK,
 };
@@ -65,18 +78,20 @@ static inline bool lt_lookup_is_hit(enum lt_lookup lookup)
     return lookup >= LT_LOOKUP_HIT_MEMORY;
 }
 
-/* "memory", "disk" for hits; "new", "evicted", "corrupt" for misses. Never NULL. */
+/* "memory", "disk" for hits; "new", "evicted", "corrupt", "expired" for misses. Never NULL. */
 const char *lt_lookup_name(enum lt_lookup lookup);
 
 /* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted,
- * payload pointing to room for them. Out: for a hit, payload filled and tokens set; ret_lookups[i] says what happened.
- * A record of another type or dimension is a miss. Also counts nothing: the cache above keeps hit and miss counters.
- * LT_EIO or LT_ENOMEM if the store could not be read at all: then every ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
+ * payload pointing to room for them. Out: for a hit, payload filled and all other fields but `tokens` set;
+ * ret_lookups[i] says what happened. A record of another type or dimension is a miss. Also counts nothing: the cache
+ * above keeps hit and miss counters. LT_EIO or LT_ENOMEM if the store could not be read at all: then every
+ * ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
 
-/* Queues latents for the writer; payloads are copied. A key that is already queued or stored is left alone. LT_EBUSY
- * when LT_WRITER_QUEUE_MAX records wait, LT_ENOMEM, LT_EIO when the writer has failed: latents before the failing one
- * are queued, *ret_queued says how many (may be NULL). */
+/* Queues latents for the writer; tokens and payloads are copied. A key that is already queued or stored is left alone,
+ * unless what is there has expired, is damaged, or has another type or dimension: then it is replaced. LT_EBUSY when
+ * LT_WRITER_QUEUE_MAX records wait, LT_ENOMEM, LT_EPARAM for a latent that no record can be made of: latents before the
+ * failing one are queued, *ret_queued says how many (may be NULL). */
 int lt_store_put(struct lt_store *store, const struct lt_latent *latents, size_t count, size_t *ret_queued);
 
 /* Waits until everything put before this call is committed (and synced, unless RELAXED). LT_EIO when the writer failed.

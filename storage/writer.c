@@ -57,15 +57,14 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 
 /* --- one group --- */
 
-/* Stores one latent. One that is there already stays, unless it is damaged or of another kind. */
+/* Stores one latent. One that is there already stays, unless a lookup would not take it. */
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
-    struct lt_record stored;
     MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
     int code = mdb_put(transaction, store->environment.latents, &name, &value, MDB_NOOVERWRITE);
     if (code == MDB_KEYEXIST) {
-        if (value.mv_size == entry->bytes &&
-            lt_record_read(&entry->key, value.mv_data, value.mv_size, &stored) == LT_OK)
+        if (lt_record_serves(&entry->key, value.mv_data, value.mv_size, entry->type, entry->dimension,
+                             (uint32_t)time(NULL)))
             return LT_OK;
         value = (MDB_val){entry->bytes, (void *)entry->record};
         return lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));

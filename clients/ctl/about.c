@@ -42,6 +42,7 @@ static void print_info(const struct latent_reply *reply)
     print_pair("  used", "%s of %s", show_bytes(uint_at(info, "store.bytes")).text,
                show_bytes(uint_at(info, "store.budget_bytes")).text);
     print_pair("  durability", "%s", text_at(info, "store.durability", "?"));
+    print_pair("  latents as", "%s", text_at(info, "store.latent_type", "?"));
     print_pair("threads", "%" PRIu64, uint_at(info, "threads"));
     print_pair("compute", "%s", text_at(info, "compute_kernel", "?"));
     const struct latent_value *limits = latent_value_at(info, "limits");

@@ -26,6 +26,7 @@ static const struct row {
     {"misses_new", "  never seen", UNIT_COUNT},
     {"misses_evicted", "  evicted", UNIT_COUNT},
     {"misses_corrupt", "  damaged", UNIT_COUNT},
+    {"misses_expired", "  expired", UNIT_COUNT},
     {"spans_encoded", "spans encoded", UNIT_COUNT},
     {"spans_unstored", "  not stored", UNIT_COUNT},
     {"encode_seconds", "time spent encoding", UNIT_DURATION},

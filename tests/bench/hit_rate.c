@@ -82,8 +82,7 @@ static void make_trace(struct trace *trace)
 static bool ask_store(struct lt_store *store, uint32_t number, uint32_t dimension, void *payload)
 {
     enum lt_lookup outcome;
-    struct lt_latent latent = {
-        .key = numbered_key(number), .type = LT_LATENT_F16, .dimension = dimension, .payload = payload};
+    struct lt_latent latent = numbered_latent(number, dimension, payload);
     int code = lt_store_get(store, &latent, 1, &outcome);
     if (code)
         stop_with("get", lt_error_message(code));
@@ -167,7 +166,7 @@ int main(int count, char **arguments)
     uint32_t dimension = (uint32_t)number_argument("DIMENSION", arguments[2]);
     uint64_t percent = number_argument("PERCENT", arguments[3]);
     struct trace trace = {.requests = number_argument("REQUESTS", arguments[4])};
-    void *payload = room(dimension, sizeof(uint16_t));
+    void *payload = room(dimension, 1);
     double span_bytes = bytes_of_a_span(arguments[1], dimension, payload);
     trace.distinct = (uint32_t)(100.0 * (double)BUDGET / (double)percent / span_bytes);
     make_trace(&trace);

@@ -66,7 +66,7 @@ static double rate_of_store(const struct measurement *measurement)
     for (size_t first = 0; first < measurement->lookups; first += BATCH) {
         for (size_t i = 0; i < BATCH; i++)
             latents[i] = (struct lt_latent){.key = measurement->wanted[first + i],
-                                            .type = LT_LATENT_F16,
+                                            .type = LT_LATENT_I8,
                                             .dimension = measurement->dimension,
                                             .payload = measurement->room + i * measurement->record_bytes};
         int code = lt_store_get(measurement->store, latents, BATCH, outcomes);
@@ -142,7 +142,10 @@ int main(int count, char **arguments)
                                       .spans = (uint32_t)number_argument("SPANS", arguments[2]),
                                       .dimension = (uint32_t)number_argument("DIMENSION", arguments[3])};
     measurement.lookups = (number_argument("LOOKUPS", arguments[4]) + BATCH - 1) / BATCH * BATCH;
-    measurement.record_bytes = lt_record_bytes(LT_LATENT_F16, measurement.dimension);
+    const uint32_t tokens[SPAN_TOKENS] = {0};
+    const struct lt_latent latent = {
+        .type = LT_LATENT_I8, .dimension = measurement.dimension, .token_count = SPAN_TOKENS, .tokens = tokens};
+    measurement.record_bytes = lt_record_bytes(&latent);
     if (!measurement.record_bytes)
         stop_with("DIMENSION", "no record is that large");
     measurement.room = room(BATCH, measurement.record_bytes);

@@ -60,19 +60,22 @@ struct lt_span_key numbered_key(uint32_t number)
     return key;
 }
 
-void numbered_latent(uint32_t number, uint32_t dimension, void *payload, struct lt_latent *ret_latent)
+struct lt_latent numbered_latent(uint32_t number, uint32_t dimension, void *payload)
 {
-    uint16_t *numbers = payload;
-    for (uint32_t i = 0; i < dimension; i++)
-        numbers[i] = (uint16_t)(number * 31 + i);
-    *ret_latent = (struct lt_latent){
-        .key = numbered_key(number), .type = LT_LATENT_F16, .dimension = dimension, .tokens = 1, .payload = payload};
+    return (struct lt_latent){
+        .key = numbered_key(number), .type = LT_LATENT_I8, .dimension = dimension, .payload = payload};
 }
 
 void put_numbered(struct lt_store *store, uint32_t number, uint32_t dimension, void *payload)
 {
-    struct lt_latent latent;
-    numbered_latent(number, dimension, payload, &latent);
+    static const uint32_t tokens[SPAN_TOKENS];
+    struct lt_latent latent = numbered_latent(number, dimension, payload);
+    int8_t *numbers = payload;
+    for (uint32_t i = 0; i < dimension; i++)
+        numbers[i] = (int8_t)(number * 31 + i);
+    latent.scale = 1.0f / 64;
+    latent.token_count = SPAN_TOKENS;
+    latent.tokens = tokens;
     int code = lt_store_put(store, &latent, 1, NULL);
     if (code == LT_EBUSY) {
         flush_store(store);

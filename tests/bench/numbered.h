@@ -1,12 +1,14 @@
-/* Spans made from numbers, for programs that measure the store: span n has the key of the one token n and a payload
- * that follows from n. Every function here ends the program, with the reason, when something fails: a measurement that
- * goes on after an error measures nothing. */
+/* Spans made from numbers, for programs that measure the store: span n has the key of the one token n, a payload
+ * of 8-bit numbers that follows from n, and as many tokens as a span of text. Every function here ends the program,
+ * with the reason, when something fails: a measurement that goes on after an error measures nothing. */
 #ifndef LT_BENCH_NUMBERED_H
 #define LT_BENCH_NUMBERED_H
 
 #include <stdint.h>
 
 #include "storage/store.h"
+
+#define SPAN_TOKENS 9 /* of each span: as many as text has on average */
 
 _Noreturn void stop_with(const char *what, const char *why);
 
@@ -22,8 +24,8 @@ struct lt_store *open_store(const char *path, uint64_t budget_bytes);
 
 struct lt_span_key numbered_key(uint32_t number);
 
-/* Fills a latent's key and payload, which has room for `dimension` numbers. */
-void numbered_latent(uint32_t number, uint32_t dimension, void *payload, struct lt_latent *ret_latent);
+/* A latent to look up: key, type and dimension; `payload` has room for `dimension` bytes. */
+struct lt_latent numbered_latent(uint32_t number, uint32_t dimension, void *payload);
 
 /* Puts one span, and waits for the writer when its queue is full. */
 void put_numbered(struct lt_store *store, uint32_t number, uint32_t dimension, void *payload);

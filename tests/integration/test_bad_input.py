@@ -149,7 +149,8 @@ def test_two_models_of_one_name(tmp_path):
     assert run.returncode == 1 and "'tiny'" in run.stderr
 
 
-def test_store_of_another_format(tmp_path, make_daemon):
+@pytest.mark.parametrize("format", [1, 99])
+def test_store_of_another_format(make_daemon, format):
     daemon = make_daemon()
     assert daemon.stop() == 0
     environment = lmdb.open(str(daemon.store), max_dbs=8)
@@ -157,10 +158,10 @@ def test_store_of_another_format(tmp_path, make_daemon):
         keys = [bytes(key) for key, _ in transaction.cursor()]
         assert keys
         for key in keys:
-            transaction.put(key, (2).to_bytes(4, "little"))
+            transaction.put(key, format.to_bytes(4, "little"))
     environment.close()
     run = run_daemon(["--store", daemon.store, "--socket", daemon.socket, "--model", TINY])
-    assert run.returncode == 1 and "format" in run.stderr and str(daemon.store) in run.stderr
+    assert run.returncode == 1 and f"has format {format};" in run.stderr and str(daemon.store) in run.stderr
 
 
 def test_store_that_somebody_else_made(tmp_path):
@@ -223,8 +224,8 @@ def test_left_over_socket_is_replaced(make_daemon, tmp_path):
 @pytest.mark.parametrize("arguments, environment, named", [
     (["--nonsense"], {}, "--nonsense"), (["--budget"], {}, "--budget"), (["--budget", "much"], {}, "--budget"),
     (["--budget", "1K"], {}, "--budget"), (["--durability", "some"], {}, "--durability"), (["--threads", "-1"], {}, "--threads"),
-    (["--listen", "0.0.0.0:7000"], {}, "loopback"), (["--listen", "127.0.0.1"], {}, "--listen"), (["stray"], {}, "stray"),
-    (["--log-level", "loud"], {}, "--log-level"), ([], {"LATENTD_BUDGET": "x"}, "LATENTD_BUDGET"),
+    (["--latent-type", "f64"], {}, "--latent-type"), (["--listen", "0.0.0.0:7000"], {}, "loopback"), (["--listen", "127.0.0.1"], {}, "--listen"),
+    (["stray"], {}, "stray"), (["--log-level", "loud"], {}, "--log-level"), ([], {"LATENTD_BUDGET": "x"}, "LATENTD_BUDGET"),
     (["--config", "/no/such/file"], {}, "/no/such/file"),
 ])
 def test_bad_settings(tmp_path, arguments, environment, named):

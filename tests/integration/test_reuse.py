@@ -3,6 +3,8 @@
 import signal
 import time
 
+import pytest
+
 from conftest import SECOND, SHIPPED, TINY, run_ctl
 
 import json
@@ -56,11 +58,26 @@ def test_after_kill_one_second_after_the_reply(make_daemon):
     assert_warm(generate_by_command(daemon, PROMPT), cold)
 
 
-def test_warm_equals_cold_for_many_prompts(daemon):
+@pytest.mark.parametrize("type", ["i8", "f16"])
+def test_warm_equals_cold_for_many_prompts(make_daemon, type):
+    """A fresh latent is rounded as a stored one is. No states: all is mixed again, from what was stored."""
     prompts = [f"{PROMPT} Number {number}: what falls, and why?" for number in range(20)]
-    with daemon.connect() as connection:
+    with make_daemon(arguments=("--latent-type", type, "--states", "0")).connect() as connection:
         cold = [connection.generate(prompt)["text"] for prompt in prompts]
         assert [connection.generate(prompt)["text"] for prompt in prompts] == cold
+
+
+def test_another_latent_type_encodes_anew(make_daemon):
+    """Answers never depend on what an earlier daemon stored."""
+    daemon = make_daemon(arguments=("--latent-type", "f16"))
+    with daemon.connect() as connection:
+        assert_cold(connection.generate(PROMPT))
+    daemon.arguments = ["--latent-type", "i8"]
+    daemon.restart()
+    with daemon.connect() as connection:
+        cold = connection.generate(PROMPT)
+        assert_cold(cold)
+        assert_warm(connection.generate(PROMPT), cold)
 
 
 def test_answer_is_the_same_with_a_seed_and_differs_with_another(connection):

@@ -15,8 +15,8 @@
 
 static char file[] = "/tmp/latentd-test-config-XXXXXX";
 
-static const char *const variables[] = {"STORE",      "SOCKET",  "MODEL",     "LISTEN", "BUDGET",
-                                        "DURABILITY", "THREADS", "LOG_LEVEL", "CONFIG"};
+static const char *const variables[] = {"STORE",      "SOCKET",      "MODEL",   "LISTEN",    "BUDGET",
+                                        "DURABILITY", "LATENT_TYPE", "THREADS", "LOG_LEVEL", "CONFIG"};
 
 static int make_file(void **state)
 {
@@ -78,6 +78,7 @@ static void fills_in_defaults(void **state)
     assert_int_equal(config.budget_bytes, 1ull << 30);
     assert_int_equal(config.state_bytes, 128ull << 20);
     assert_int_equal(config.durability, LT_DURABILITY_GROUP);
+    assert_int_equal(config.latent_type, LT_LATENT_I8);
     assert_int_equal(config.threads, 0);
     assert_null(config.listen);
     lt_config_finish(&config);
@@ -94,13 +95,14 @@ static void flags_override_the_environment_which_overrides_the_file(void **state
     struct lt_config config;
     struct lt_error error;
     char flags[128];
-    write_file("[latentd]\nmodel = file.gguf\nstore = /file\nsocket = /file.sock\nbudget = 100M\n");
+    write_file("[latentd]\nmodel = file.gguf\nstore = /file\nsocket = /file.sock\nbudget = 100M\nlatent_type = f16\n");
     setenv("LATENTD_STORE", "/environment", 1);
     setenv("LATENTD_SOCKET", "/environment.sock", 1);
     setenv("LATENTD_MODEL", "one.gguf:two.gguf", 1);
     snprintf(flags, sizeof flags, "--config %s --socket /flag.sock", file);
     assert_int_equal(load(flags, &config, &error), LT_OK);
     assert_int_equal(config.budget_bytes, 100 << 20);
+    assert_int_equal(config.latent_type, LT_LATENT_F16);
     assert_string_equal(config.store, "/environment");
     assert_string_equal(config.socket, "/flag.sock");
     assert_int_equal(config.model_count, 2);
@@ -145,6 +147,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"--states much", "--states: 'much' is not a size, such as 0, 64M or 1G"},
         {"--budget 512MB", "is not a size"},
         {"--durability maybe", "--durability: 'maybe' is not group, sync or relaxed"},
+        {"--latent-type f8", "--latent-type: 'f8' is not i8 or f16"},
         {"--threads two", "--threads: 'two' is not a number"},
         {"--threads 1025", "from 0 to 1024"},
         {"--log-level loud", "'loud' is not debug"},

@@ -3,7 +3,7 @@
 from . import programs
 from .rows import measured
 
-DIMENSION_OF_2_KIB = 1012  # numbers in a latent whose record, header and checksum included, has 2,048 bytes
+DIMENSION_OF_2_KIB = 1996  # numbers in a latent whose record, header, tokens and checksum included, has 2,048 bytes
 PERCENT = 10
 
 
