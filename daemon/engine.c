@@ -384,10 +384,8 @@ void lt_engine_wake(struct lt_engine *engine)
 
 static void free_engine(struct lt_engine *engine)
 {
-    for (size_t i = 0; i < engine->served_count; i++) {
-        lt_workspace_destroy(engine->served[i].workspace);
-        lt_states_destroy(engine->served[i].states);
-    }
+    for (size_t i = 0; i < engine->served_count; i++)
+        lt_served_model_finish(&engine->served[i]);
     lt_cache_destroy(engine->cache);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
@@ -410,13 +408,9 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     pthread_cond_init(&engine->wake, NULL);
     int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->cache);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
-        engine->served[i].model = options->models[i];
-        code = lt_workspace_create(options->models[i], &engine->served[i].workspace);
+        code = lt_served_model_init(&engine->served[i], options->models[i], options->threads,
+                                    options->state_bytes / options->model_count);
         engine->served_count += code == LT_OK;
-        if (code == LT_OK)
-            code = lt_workspace_set_threads(engine->served[i].workspace, options->threads);
-        if (code == LT_OK && lt_model_has_encoder(options->models[i]))
-            code = lt_states_create(options->state_bytes / options->model_count, &engine->served[i].states);
     }
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;

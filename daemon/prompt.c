@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "kernels/tokenizer.h"
+#include "daemon/texts.h"
 #include "proto/alloc.h"
 
 static int append(struct lt_prompt *prompt, const uint32_t *tokens, size_t count)
@@ -22,21 +22,20 @@ static int append(struct lt_prompt *prompt, const uint32_t *tokens, size_t count
 }
 
 /* control: token that opens the segment, or NULL for bare text. */
-static int add_segment(struct lt_prompt *prompt, const struct lt_model *model, const uint32_t *control,
+static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *served, const uint32_t *control,
                        const struct lt_segment *segment, struct lt_error *error)
 {
-    uint32_t *tokens = NULL;
+    const uint32_t *tokens = NULL;
     size_t count = 0;
     int code = LT_OK;
     if (segment)
-        code = lt_tokenizer_encode(lt_model_tokenizer(model), segment->text, segment->bytes, &tokens, &count, error);
+        code = lt_texts_tokenize(served->texts, segment->text, segment->bytes, &tokens, &count, error);
     if (code)
         return code;
     if (control)
         code = append(prompt, control, 1);
     if (code == LT_OK)
         code = append(prompt, tokens, count);
-    lt_free(tokens);
     if (code)
         return lt_fail_code(error, code);
     prompt->ends[prompt->segments++] = prompt->count;
@@ -56,13 +55,13 @@ static const uint32_t *control_of(const struct lt_prompt_format *format, enum lt
     return &format->document;
 }
 
-static int add_segments(struct lt_prompt *prompt, const struct lt_model *model, const struct lt_segment *segments,
-                        size_t count, struct lt_error *error)
+static int add_segments(struct lt_prompt *prompt, const struct lt_served_model *served,
+                        const struct lt_segment *segments, size_t count, struct lt_error *error)
 {
     int code = LT_OK;
     for (size_t i = 0; code == LT_OK && i < count; i++)
-        code = add_segment(prompt, model, control_of(lt_model_prompt_format(model), segments[i].role), &segments[i],
-                           error);
+        code = add_segment(prompt, served, control_of(lt_model_prompt_format(served->model), segments[i].role),
+                           &segments[i], error);
     return code;
 }
 
@@ -76,35 +75,35 @@ static int check_context(const struct lt_model *model, size_t tokens, struct lt_
                    lt_model_name(model), context);
 }
 
-static int make_generate(struct lt_prompt *prompt, const struct lt_model *model,
+static int make_generate(struct lt_prompt *prompt, const struct lt_served_model *served,
                          const struct lt_generate_request *request, struct lt_error *error)
 {
-    int code = add_segments(prompt, model, request->segments, request->segment_count, error);
+    int code = add_segments(prompt, served, request->segments, request->segment_count, error);
     if (code == LT_OK && request->format == LT_FORMAT_CHAT)
-        code = add_segment(prompt, model, &lt_model_prompt_format(model)->answer, NULL, error);
-    return code == LT_OK ? check_context(model, prompt->count, error) : code;
+        code = add_segment(prompt, served, &lt_model_prompt_format(served->model)->answer, NULL, error);
+    return code == LT_OK ? check_context(served->model, prompt->count, error) : code;
 }
 
-static int make_score(struct lt_prompt *prompt, const struct lt_model *model, const struct lt_score_request *request,
-                      struct lt_error *error)
+static int make_score(struct lt_prompt *prompt, const struct lt_served_model *served,
+                      const struct lt_score_request *request, struct lt_error *error)
 {
     if (request->in_pieces)
-        return add_segment(prompt, model, NULL, &request->segments[0], error);
-    int code = add_segments(prompt, model, request->segments, request->segment_count, error);
-    return code == LT_OK ? check_context(model, prompt->count, error) : code;
+        return add_segment(prompt, served, NULL, &request->segments[0], error);
+    int code = add_segments(prompt, served, request->segments, request->segment_count, error);
+    return code == LT_OK ? check_context(served->model, prompt->count, error) : code;
 }
 
-int lt_prompt_make(const struct lt_model *model, const struct lt_request *request, struct lt_prompt *ret_prompt,
+int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
                    struct lt_error *error)
 {
     *ret_prompt = (struct lt_prompt){0};
     switch (request->method) {
     case LT_METHOD_GENERATE:
-        return make_generate(ret_prompt, model, &request->generate, error);
+        return make_generate(ret_prompt, served, &request->generate, error);
     case LT_METHOD_SCORE:
-        return make_score(ret_prompt, model, &request->score, error);
+        return make_score(ret_prompt, served, &request->score, error);
     default:
-        return add_segment(ret_prompt, model, NULL, &request->encode.segment, error);
+        return add_segment(ret_prompt, served, NULL, &request->encode.segment, error);
     }
 }
 

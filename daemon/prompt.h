@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/model.h"
+#include "daemon/served_model.h"
 #include "proto/messages.h"
 
 struct lt_prompt {
@@ -20,7 +20,7 @@ struct lt_prompt {
 /* Makes the prompt of a generate, encode or score request. Text to encode, and text to score in pieces, is bare: it has
  * no control token. LT_EUTF8, LT_ECONTEXT if it must fit the model's context and does not, LT_ENOMEM; `error` is
  * filled. The prompt must be finished in either case. */
-int lt_prompt_make(const struct lt_model *model, const struct lt_request *request, struct lt_prompt *ret_prompt,
+int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
                    struct lt_error *error);
 void lt_prompt_finish(struct lt_prompt *prompt);
 

@@ -1,13 +1,20 @@
-/* A model that the daemon serves, with the engine's scratch memory for it. */
+/* A model that the daemon serves, with what the engine keeps in memory for it: scratch space, mixed states of prompts,
+ * tokens of texts. Engine thread only, but for the model itself, which is read-only. */
 #ifndef LT_DAEMON_SERVED_MODEL_H
 #define LT_DAEMON_SERVED_MODEL_H
 
 #include "kernels/islet.h"
 
 struct lt_served_model {
-    struct lt_model *model; /* read-only, any thread */
+    struct lt_model *model; /* borrowed */
     struct lt_workspace *workspace;
-    struct lt_states *states; /* of prompts answered; NULL if the model has no spans */ /* engine thread */
+    struct lt_states *states; /* of prompts answered; NULL if the model has no spans */
+    struct lt_texts *texts;   /* tokens of texts that came before */
 };
+
+/* state_bytes: for states and texts together. LT_ENOMEM, LT_EINTERNAL: nothing is left to be finished. */
+int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, uint32_t threads,
+                         uint64_t state_bytes);
+void lt_served_model_finish(struct lt_served_model *served);
 
 #endif

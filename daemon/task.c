@@ -131,7 +131,7 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
                         generates ? request->generate.stop_count : 0);
     double began = lt_clock_seconds();
-    int code = lt_prompt_make(served->model, request, &task->prompt, error);
+    int code = lt_prompt_make(served, request, &task->prompt, error);
     if (code)
         goto failed;
     if (request->method == LT_METHOD_SCORE)
