@@ -23,7 +23,8 @@ def ablate(arguments):
 
 def export(arguments):
     from .export import export_model
-    export_model(load_config(arguments.name), Path(arguments.output))
+    other, share = arguments.average or (None, 0)
+    export_model(load_config(arguments.name), Path(arguments.output), other, float(share))
 
 
 def evaluate(arguments):
@@ -57,6 +58,7 @@ def main():
     command = commands.add_parser("export", help="write the model file from the last checkpoint")
     command.add_argument("name", help="a configuration in model/configs")
     command.add_argument("output", help="model file to write")
+    command.add_argument("--average", nargs=2, metavar=("FILE", "SHARE"), help="average the weights with those of a model file")
     command.set_defaults(run=export)
     command = commands.add_parser("evaluate", help="measure model files through the daemon")
     command.add_argument("models", nargs="+", help="model files; the first is what the others are compared with")

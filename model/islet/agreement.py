@@ -5,7 +5,7 @@ import itertools
 import torch
 
 from .carry import Measurement
-from .config import MODEL_FOLDER, IsletConfig, config_path, load_config
+from .config import IsletConfig, config_path, load_config
 from .corpus import encode_example, read_examples
 from .daemon import segments_of
 
@@ -25,16 +25,15 @@ def nats_by_pytorch(measurement, example):
 
 
 def has_twin(name):
-    """Whether the model's file stands where its configuration expects it, and makes latents."""
-    return (config_path(name).exists() and (MODEL_FOLDER / f"{name}.gguf").exists()
-            and isinstance(load_config(name).model, IsletConfig))
+    """Whether a model of this name has a configuration, and makes latents."""
+    return config_path(name).exists() and isinstance(load_config(name).model, IsletConfig)
 
 
-def agreement(daemon, name, data):
+def agreement(daemon, name, file, data):
     """Both sums and their relative difference; None for a model without a twin in PyTorch."""
     if not has_twin(name):
         return None
-    measurement = Measurement(name)
+    measurement = Measurement(name, file)
     by_pytorch = by_daemon = 0.0
     for example in itertools.islice(read_examples(data, CORPUS, "valid"), EXAMPLES):
         by_pytorch += nats_by_pytorch(measurement, example)

@@ -28,10 +28,10 @@ def stored_as_f16(z):
 
 
 class Measurement:
-    def __init__(self, name):
+    def __init__(self, name, file):
         self.config = load_config(name)
         self.model = build(self.config).eval()
-        start_from(self.model, MODEL_FOLDER / f"{name}.gguf")
+        start_from(self.model, file)
         self.folder = MODEL_FOLDER / "run" / f"tokens-{self.config.vocabulary}"
         self.tokenizer = load_tokenizer(self.folder / "tokenizer.model")
         self.classes = token_classes(self.tokenizer, self.config.span.rule)
@@ -138,7 +138,7 @@ def print_changes(measurement):
 
 
 def run(name):
-    measurement = Measurement(name)
+    measurement = Measurement(name, MODEL_FOLDER / f"{name}.gguf")
     print(f"{len(measurement.documents)} validation documents of {measurement.config.model.context} tokens; nats per token\n")
     print_distances(measurement)
     print_changes(measurement)

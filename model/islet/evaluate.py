@@ -119,7 +119,7 @@ def recall_names(daemon, model, data):
 
 
 def evaluate(models, data):
-    with Daemon(models, "--states", "0") as daemon:  # what a prompt costs when only its latents are known
+    with Daemon(models) as daemon:
         names = [entry["name"] for entry in daemon.call("models")["models"]]
         results = {name: {
             "bits_per_byte": {corpus: score_corpus(daemon, name, data, corpus) for corpus in CORPORA},
@@ -127,8 +127,9 @@ def evaluate(models, data):
             "names": recall_names(daemon, name, data),
             "reuse": reuse.measure(daemon, name, data),
             "samples": samples.answers(daemon, name),
-            "agreement": agreement.agreement(daemon, name, data),
-        } for name in names}
+            "operations": reuse.operations(file, data),
+            "agreement": agreement.agreement(daemon, name, file, data),
+        } for name, file in zip(names, models)}
     show_progress("")
     return results
 
@@ -149,7 +150,7 @@ def print_tables(results):
         cells = [f"{results[name]['names'][str(distance)]:.2f}" for name in names]
         print(f"| name given back, {distance} tokens | " + " | ".join(cells) + " |")
     agreement.print_agreement({name: results[name]["agreement"] for name in names})
-    reuse.print_reuse({name: results[name]["reuse"] for name in names})
+    reuse.print_reuse(results)
     samples.print_samples({name: results[name]["samples"] for name in names})
 
 

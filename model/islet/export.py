@@ -184,8 +184,21 @@ def load_trained(config):
     return model, tokenizer
 
 
-def export_model(config, output):
+def average(model, path, share):
+    """Weights between the model's and those of a file, which count for `share`: less noise of the last steps, and less forgotten of what
+    an earlier run knew (arXiv 2203.05482)."""
+    ours = {name: parameter.detach().clone() for name, parameter in file_parameters(model).items()}
+    start_from(model, path)
+    with torch.no_grad():
+        for name, parameter in file_parameters(model).items():
+            parameter.lerp_(ours[name], 1 - share)
+
+
+def export_model(config, output, other=None, share=0.0):
+    """other: a model file, for average."""
     model, tokenizer = load_trained(config)
+    if other:
+        average(model, other, share)
     write_model(output, config, model, tokenizer)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, "
           f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters")

@@ -14,8 +14,9 @@ import torch
 
 from .config import MODEL_FOLDER, load_config
 from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
-from .export import as_stored, load_trained, write_model
+from .export import as_stored, start_from, write_model
 from .model import Islet
+from .models import build
 from .spans import cut, token_classes
 from .tokenwise import Tokenwise
 
@@ -186,5 +187,6 @@ def write_tiny():
 
 def write_shipped(name):
     config = load_config(name)
-    model, tokenizer = load_trained(config)
+    model, tokenizer = build(config), load_tokenizer(MODEL_FOLDER / "run" / f"tokens-{config.vocabulary}" / "tokenizer.model")
+    start_from(model, MODEL_FOLDER / f"{name}.gguf")
     write_vectors("shipped", f"model/{name}.gguf", as_stored(model), config, tokenizer, positions=8)
