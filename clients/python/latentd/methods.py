@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
-from .errors import MalformedError
 from .latents import Latents, read_latents
 from .reading import read
 from .results import Encoding, Generation, Hello, Info, Model, Score, Stats
@@ -70,18 +69,9 @@ def as_is(value: Any) -> Any:
     return value
 
 
-def into(kind: type[T]) -> Callable[[Any], T]:
-    """Reads a result as a dataclass."""
-    return lambda value: read(kind, value)
-
-
-def member(name: str, kind: type[T]) -> Callable[[Any], T]:
-    """Reads one member of a result."""
-    def read_member(value: Any) -> T:
-        if not isinstance(value, dict) or name not in value:
-            raise MalformedError(f"the daemon's answer does not fit: {name} is missing")
-        return read(kind, value[name])
-    return read_member
+def into(kind: type[T], *path: str) -> Callable[[Any], T]:
+    """Reads a result, or what stands at a path of keys in it, as `kind`."""
+    return lambda value: read(kind, value, *path)
 
 
 def generic(method: str, params: Mapping[str, Any]) -> Call[Any]:
@@ -119,7 +109,7 @@ def info() -> Call[Info]:
 
 def models() -> Call[tuple[Model, ...]]:
     """The models that are served."""
-    return Call("models", {}, member("models", tuple[Model, ...]))
+    return Call("models", {}, into(tuple[Model, ...], "models"))
 
 
 def hello(client: str | None = None, *, version: int = PROTOCOL) -> Call[Hello]:
@@ -129,15 +119,15 @@ def hello(client: str | None = None, *, version: int = PROTOCOL) -> Call[Hello]:
 
 def ping() -> Call[bool]:
     """True, if the daemon is there."""
-    return Call("ping", {}, member("pong", bool))
+    return Call("ping", {}, into(bool, "pong"))
 
 
 def cancel(id: int) -> Call[bool]:
     """Cancels a request of this connection, by its id (`stream.id`); it then ends with CancelledError. False if it is not under
     way."""
-    return Call("cancel", {"id": id}, member("cancelled", bool))
+    return Call("cancel", {"id": id}, into(bool, "cancelled"))
 
 
 def shutdown() -> Call[bool]:
     """Asks the daemon to finish what it has begun and to stop. It answers before it does."""
-    return Call("shutdown", {}, member("stopping", bool))
+    return Call("shutdown", {}, into(bool, "stopping"))

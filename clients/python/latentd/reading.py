@@ -34,12 +34,17 @@ def inline() -> Any:
     return dataclasses.field(metadata={"inline": True})
 
 
-def read(kind: type[T], value: Any) -> T:
-    """`value` as the dataclass `kind`. MalformedError names the place that does not fit."""
+def read(kind: type[T], value: Any, *path: str) -> T:
+    """`value`, or what stands at a path of keys in it, as the type `kind`. MalformedError names the place that does not fit."""
     try:
+        for step in path:
+            if not isinstance(value, dict) or step not in value:
+                raise _Misfit("is missing")
+            value = value[step]
         return typing.cast(T, _reader_of(typing.cast(Any, kind))(value))
     except _Misfit as misfit:
-        raise MalformedError(f"the daemon's answer does not fit: {'.'.join(misfit.path) or 'it'} {misfit.problem}") from None
+        place = ".".join([*path, *misfit.path]) or "it"
+        raise MalformedError(f"the daemon's answer does not fit: {place} {misfit.problem}") from None
 
 
 @functools.cache
