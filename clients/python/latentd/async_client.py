@@ -45,20 +45,20 @@ class AsyncStream(AsyncIterator[str]):
             self._connection = await self._client._open()
             self._exchange = await self._connection.request(self._call.method, self._call.params)
         exchange, connection = self._exchange, self._connection
-        if exchange is None or connection is None or exchange.abandoned:
-            raise StopAsyncIteration
-        if not exchange.texts:
+        while exchange is not None and connection is not None and not (self._closed or exchange.abandoned):
+            if exchange.texts:
+                return exchange.texts.popleft()
+            if exchange.done:
+                exchange.result()
+                break
             await connection.wait(exchange, self._client.timeout)
-        if exchange.texts:
-            return exchange.texts.popleft()
-        exchange.result()
         raise StopAsyncIteration
 
     async def result(self) -> Generation:
         """The whole answer with its receipt, once it is complete; texts that were not taken yet are passed over."""
         async for _ in self:
             pass
-        if self._exchange is None or not self._exchange.done:
+        if self._exchange is None or self._exchange.abandoned or not self._exchange.done:
             raise ClosedError("the stream was closed before its answer was complete")
         return self._call.read(self._exchange.result())
 

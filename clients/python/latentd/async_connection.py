@@ -65,6 +65,7 @@ class AsyncConnection(asyncio.Protocol):
         """Cancels a request for which nobody waits any more."""
         self._core.abandon(exchange)
         self._send()
+        self._wake([exchange])
 
     def abandon_soon(self, exchange: Exchange) -> None:
         """The same for finalizers, which may run in any thread."""

@@ -31,6 +31,7 @@ class Stream(Iterator[str]):
 
     def __init__(self, connection: Connection, exchange: Exchange, call: Call[Generation], timeout: float | None) -> None:
         self._connection, self._exchange, self._call, self._timeout = connection, exchange, call, timeout
+        self._closed = False
 
     @property
     def id(self) -> int:
@@ -39,7 +40,7 @@ class Stream(Iterator[str]):
 
     def __next__(self) -> str:
         exchange = self._exchange
-        while not exchange.abandoned:
+        while not (self._closed or exchange.abandoned):
             done = exchange.done  # looked at first: no text comes after it
             if exchange.texts:
                 return exchange.texts.popleft()
@@ -53,12 +54,13 @@ class Stream(Iterator[str]):
         """The whole answer with its receipt, once it is complete; texts that were not taken yet are passed over."""
         for _ in self:
             pass
-        if not self._exchange.done:
+        if self._exchange.abandoned or not self._exchange.done:
             raise ClosedError("the stream was closed before its answer was complete")
         return self._call.read(self._exchange.result())
 
     def close(self) -> None:
         """Cancels the request if it is not done. Does not wait."""
+        self._closed = True
         self._connection.abandon(self._exchange)
 
     def __enter__(self) -> Stream:

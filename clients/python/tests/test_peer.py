@@ -71,6 +71,11 @@ class Blocking:
         with Client(self.address, **self.options) as client:
             for _ in client.generate("x", stream=True):
                 break
+            with client.generate("x", stream=True) as stream:
+                assert next(stream) == "a"
+            assert list(stream) == []
+            with pytest.raises(latentd.ClosedError, match="before its answer was complete"):
+                stream.result()
             return client.ping()
 
 
@@ -117,8 +122,19 @@ class Asynchronous:
         async def task(client):
             async for _ in client.generate("x", stream=True):
                 break
+            async with client.generate("x", stream=True) as stream:
+                assert await anext(stream) == "a"
+                waiting = asyncio.create_task(collect(stream))
+                await asyncio.sleep(0.05)
+            assert await waiting in ([], ["b"]) and await collect(stream) == []
+            with pytest.raises(latentd.ClosedError, match="before its answer was complete"):
+                await stream.result()
             return await client.ping()
         return self.run(task)
+
+
+async def collect(stream):
+    return [text async for text in stream]
 
 
 @pytest.fixture(params=[Blocking, Asynchronous], ids=["blocking", "asyncio"])
@@ -206,13 +222,14 @@ def test_an_iterator_that_is_left_early_cancels(client_of, make_peer):
             if method == "generate":
                 connection.sendall(token(id, "a") + token(id, "b"))
             if method == "cancel":
-                connection.sendall(token(1, "c") + msgpack.packb([1, id, None, {"cancelled": True}])
-                                   + msgpack.packb([1, 1, {"code": -17, "name": "cancelled", "message": "was cancelled"}, None]))
+                cancelled = params[0]["id"]
+                connection.sendall(token(cancelled, "c") + msgpack.packb([1, id, None, {"cancelled": True}])
+                                   + msgpack.packb([1, cancelled, {"code": -17, "name": "cancelled", "message": "was"}, None]))
             if method == "ping":
                 connection.sendall(pong(id))
 
     assert client_of(make_peer(serve).address).early_end() is True
-    assert sorted(method for method, _ in seen) == ["cancel", "generate", "ping"]
+    assert sorted(method for method, _ in seen) == ["cancel", "cancel", "generate", "generate", "ping"]
     assert ("cancel", [{"id": 1}]) in seen
 
 
