@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import signal
-import struct
 import threading
 
 import latentd
@@ -50,15 +49,23 @@ def test_segments_of_a_document_hit_for_another_question(connection):
     assert {span.key: span.hit for span in other.receipt.spans if span.key in of_document} == dict.fromkeys(of_document, True)
 
 
-def test_encode_score_and_latents(connection):
-    encoding = connection.encode(TEXT)
-    assert "".join(span.text for span in encoding.receipt.spans) == TEXT
-    keys = [span.key for span in encoding.receipt.spans]
-    latents = connection.latent_get([*keys, bytes(32)], model="tiny")
-    assert latents.dimension == encoding.dimension and latents[-1] is None
-    raw = connection.call("latent.get", keys=keys)["latents"]
-    for latent, data in zip(latents, raw):
-        assert latent.data == data and list(latent) == list(struct.unpack(f"<{encoding.dimension}e", data))
+@pytest.mark.parametrize("type", ["i8", "f16"])
+def test_latents_of_a_text(make_daemon, type):
+    with make_daemon(arguments=("--latent-type", type)).connect() as connection:
+        encoding = connection.encode(TEXT)
+        assert "".join(span.text for span in encoding.receipt.spans) == TEXT
+        keys = [span.key for span in encoding.receipt.spans]
+        latents = connection.latent_get([*keys, bytes(32)], model="tiny")
+        raw = connection.call("latent.get", keys=keys)
+    assert latents.type == type and latents.dimension == encoding.dimension and latents[-1] is None
+    assert [latent.data for latent in latents[:-1]] == raw["latents"]
+    assert [latent.scale for latent in latents[:-1]] == raw.get("scales", [1.0] * len(keys))
+    for latent in latents[:-1]:
+        assert len(latent) == encoding.dimension
+        assert sum(number * number for number in latent) / len(latent) == pytest.approx(1, abs=0.01), "latents are RMS-normalised"
+
+
+def test_score(connection):
     score = connection.score(TEXT)
     assert score.bytes == len(TEXT) and score.segments[0].nats == score.nats and score.bits_per_byte > 0
     assert connection.score(segments=[document(TEXT), user("Who?"), latentd.answer("The King.")]).segments[2].role == "answer"
@@ -116,7 +123,7 @@ def test_every_method_has_its_own():
     (lambda client: client.encode(""), latentd.BadParameterError, "text"),
     (lambda client: client.generate("x", colour=1), latentd.BadParameterError, "colour"),
     (lambda client: client.generate("x", model="nobody"), latentd.UnknownModelError, "nobody"),
-    (lambda client: client.generate("word " * 5000), latentd.ContextExceededError, "256"),
+    (lambda client: client.generate("word " * 5000), latentd.ContextExceededError, "320"),
     (lambda client: client.call("nonsense"), latentd.UnknownMethodError, "nonsense"),
     (lambda client: client.hello("x", version=2), latentd.BadParameterError, "version"),
     (lambda client: client.encode("x" * (1 << 20)), latentd.TooLargeError, "1048576"),

@@ -18,7 +18,7 @@ class Span:
     tier: str | None = None
     """Where its latent was found: "memory", "disk" or "joined" (another request was just encoding it). None of a miss."""
     miss: str | None = None
-    """Why it had to be encoded: "new", "evicted" or "corrupt". None of a hit."""
+    """Why it had to be encoded: "new", "evicted", "corrupt" or "expired". None of a hit."""
 
     @property
     def hit(self) -> bool:
@@ -129,6 +129,7 @@ class Counters:
     misses_new: int = 0
     misses_evicted: int = 0
     misses_corrupt: int = 0
+    misses_expired: int = 0
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
@@ -162,6 +163,8 @@ class StoreInfo:
     bytes: int
     budget_bytes: int
     durability: str
+    latent_type: str
+    """How latents are stored: "i8" or "f16"."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,9 @@ class Model:
     file_bytes: int
     width: int
     context_tokens: int
+    """Of prompt and answer together."""
+    trained_tokens: int
+    """As many as it saw together in training; beyond, it does less well."""
     vocabulary: int
     span_minimum: int
     span_maximum: int
