@@ -1,8 +1,9 @@
 """What reusing latents costs and saves, asked of the daemon: whether a document is predicted as well behind others as by itself,
 and how many operations a prompt takes the first time, again, and for each token of an answer."""
 
+from latentd import ContextExceededError
+
 from .corpus import read_examples
-from .daemon import DaemonRefused
 
 PAIRS = 30
 DOCUMENT_CHARACTERS = 1200  # two of them and what they open with fit a context of 1,024 tokens
@@ -51,9 +52,7 @@ def far_documents(daemon, model, data):
             segments = [segment for segment in front if segment] + [{"role": "document", "text": texts[number]}]
             try:
                 moved += daemon.call("score", {"model": model, "segments": segments})["segments"][-1]["nats"]
-            except DaemonRefused as refusal:
-                if refusal.name != "context_exceeded":
-                    raise
+            except ContextExceededError:
                 return result
         result[str(distance)] = moved / alone - 1
     return result

@@ -8,6 +8,7 @@ by the same turn that reads, for a daemon whose answers are left unread reads no
 from __future__ import annotations
 
 import math
+import os
 import select
 import socket
 import threading
@@ -44,13 +45,14 @@ def _connect(address: Address, timeout: float | None) -> socket.socket:
 
 
 class Connection:
-    """Safe to use from any number of threads. It ends once: by `close`, or when `alive` has become false."""
+    """Safe to use from any number of threads. It ends once: by `close`, by being forgotten, or when `alive` has become false."""
+
+    _waker = -1
 
     def __init__(self, address: Address, timeout: float | None, limits: Limits) -> None:
         self._socket = _connect(address, timeout)
         self._core = Core(limits)
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_writer.setblocking(False)
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # ends a poll
         # Not reentrant: `abandon` may be called by a finalizer, in a thread that holds the lock.
         self._turn = threading.Condition(threading.Lock())
         self._polling = False
@@ -93,6 +95,11 @@ class Connection:
             finally:
                 self._turn.release()
 
+    def __del__(self) -> None:
+        if self._waker >= 0:
+            self._socket.close()
+            os.close(self._waker)
+
     def close(self) -> None:
         """Requests under way fail with ClosedError."""
         with self._turn:
@@ -122,7 +129,7 @@ class Connection:
     def _poll(self, seconds: float | None) -> None:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._core.outgoing else 0))
-        poll.register(self._wake_reader, select.POLLIN)
+        poll.register(self._waker, select.POLLIN)
         self._polling = True
         self._turn.release()
         try:
@@ -131,8 +138,8 @@ class Connection:
             self._turn.acquire()
             self._polling = False
             self._turn.notify_all()
-        if self._wake_reader.fileno() in ready:
-            self._wake_reader.recv(RECEIVE_BYTES)
+        if self._waker in ready:
+            os.eventfd_read(self._waker)
         if ready.get(self._socket.fileno(), 0) & ~select.POLLOUT:
             self._receive()
         self._send()
@@ -161,17 +168,11 @@ class Connection:
                 del outgoing[:self._socket.send(outgoing)]
         except BlockingIOError:
             if self._polling:
-                self._wake()
+                os.eventfd_write(self._waker, 1)
         except (BrokenPipeError, ConnectionResetError):
             outgoing.clear()  # what the daemon said before it closed, and that it closed, is still to be read
         except OSError as failure:
             self._core.fail(IoError(f"writing to the daemon failed: {failure.strerror}"))
-
-    def _wake(self) -> None:
-        try:
-            self._wake_writer.send(b"\0")
-        except (BlockingIOError, BrokenPipeError):
-            pass
 
     def _abandon_all(self) -> None:
         while self._to_abandon:
@@ -180,13 +181,14 @@ class Connection:
 
     def _end(self) -> None:
         """Closes the sockets of a connection that has ended, when no thread polls them."""
-        if self._core.closed is None:
+        if self._core.closed is None or self._waker < 0:
             return
         if self._polling:
-            self._wake()
+            os.eventfd_write(self._waker, 1)
             return
-        for each in (self._socket, self._wake_reader, self._wake_writer):
-            each.close()
+        self._socket.close()
+        os.close(self._waker)
+        self._waker = -1
 
 
 def _end_of(timeout: float | None) -> float | None:

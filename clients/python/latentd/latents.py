@@ -47,7 +47,9 @@ class Latent:
             return numpy.frombuffer(self.data, "<f2").astype(numpy.float32)
         return numpy.frombuffer(self.data, numpy.int8).astype(numpy.float32) * numpy.float32(self.scale)
 
-    def __array__(self, dtype: Any = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if copy is False:
+            raise ValueError("the numbers of a latent are converted, so its array is always a copy")
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
 

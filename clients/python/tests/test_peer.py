@@ -2,7 +2,10 @@
 daemon does these things on request."""
 
 import asyncio
+import gc
+import os
 import threading
+import time
 
 import latentd
 import msgpack
@@ -247,6 +250,22 @@ def test_connects_again_after_the_peer_has_closed(client_of, make_peer):
     peer = make_peer(serve)
     assert client_of(peer.address).pings_of_one_client(lambda: closed.wait(PATIENCE)) is True
     assert peer.connections == 2
+
+
+def test_a_forgotten_client_leaves_no_descriptor_open(make_peer):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    peer = make_peer(answer_pings)
+    before = descriptors()
+    for _ in range(20):
+        assert Client(peer.address).ping()
+    gc.collect()
+    for _ in range(100 * PATIENCE):  # the peer's own ends close in its thread
+        if descriptors() == before:
+            break
+        time.sleep(0.01)
+    assert descriptors() == before and peer.connections == 20
 
 
 def test_a_peer_that_takes_nothing(make_peer):

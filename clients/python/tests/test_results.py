@@ -79,6 +79,8 @@ def test_arrays():
         assert array.dtype == numpy.float32 and array.shape == (3,) and array.flags.writeable
         assert numpy.allclose(array, list(latent)) and numpy.array_equal(numpy.asarray(latent), array)
         assert numpy.asarray(latent, numpy.float64).dtype == numpy.float64
+        with pytest.raises(ValueError, match="always a copy"):
+            latent.__array__(copy=False)
 
 
 def test_nothing_imports_numpy():
