@@ -8,7 +8,6 @@ by the same turn that reads, for a daemon whose answers are left unread reads no
 from __future__ import annotations
 
 import math
-import os
 import select
 import socket
 import threading
@@ -47,12 +46,11 @@ def _connect(address: Address, timeout: float | None) -> socket.socket:
 class Connection:
     """Safe to use from any number of threads. It ends once: by `close`, by being forgotten, or when `alive` has become false."""
 
-    _waker = -1
-
     def __init__(self, address: Address, timeout: float | None, limits: Limits) -> None:
         self._socket = _connect(address, timeout)
         self._core = Core(limits)
-        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)  # ends a poll
+        self._woken, self._waker = socket.socketpair()  # a byte ends a poll
+        self._waker.setblocking(False)
         # Not reentrant: `abandon` may be called by a finalizer, in a thread that holds the lock.
         self._turn = threading.Condition(threading.Lock())
         self._polling = False
@@ -96,9 +94,8 @@ class Connection:
                 self._turn.release()
 
     def __del__(self) -> None:
-        if self._waker >= 0:
-            self._socket.close()
-            os.close(self._waker)
+        if hasattr(self, "_to_abandon"):  # else it was never connected
+            self._close_sockets()
 
     def close(self) -> None:
         """Requests under way fail with ClosedError."""
@@ -129,7 +126,7 @@ class Connection:
     def _poll(self, seconds: float | None) -> None:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN | (select.POLLOUT if self._core.outgoing else 0))
-        poll.register(self._waker, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
         self._polling = True
         self._turn.release()
         try:
@@ -138,8 +135,8 @@ class Connection:
             self._turn.acquire()
             self._polling = False
             self._turn.notify_all()
-        if self._waker in ready:
-            os.eventfd_read(self._waker)
+        if self._woken.fileno() in ready:
+            self._woken.recv(RECEIVE_BYTES)
         if ready.get(self._socket.fileno(), 0) & ~select.POLLOUT:
             self._receive()
         self._send()
@@ -168,7 +165,7 @@ class Connection:
                 del outgoing[:self._socket.send(outgoing)]
         except BlockingIOError:
             if self._polling:
-                os.eventfd_write(self._waker, 1)
+                self._wake()
         except (BrokenPipeError, ConnectionResetError):
             outgoing.clear()  # what the daemon said before it closed, and that it closed, is still to be read
         except OSError as failure:
@@ -181,14 +178,20 @@ class Connection:
 
     def _end(self) -> None:
         """Closes the sockets of a connection that has ended, when no thread polls them."""
-        if self._core.closed is None or self._waker < 0:
-            return
-        if self._polling:
-            os.eventfd_write(self._waker, 1)
-            return
-        self._socket.close()
-        os.close(self._waker)
-        self._waker = -1
+        if self._core.closed is not None and self._polling:
+            self._wake()
+        elif self._core.closed is not None:
+            self._close_sockets()
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b"\0")
+        except BlockingIOError:
+            pass  # full of bytes that wake it
+
+    def _close_sockets(self) -> None:
+        for each in (self._socket, self._woken, self._waker):
+            each.close()
 
 
 def _end_of(timeout: float | None) -> float | None:
