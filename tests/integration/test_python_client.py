@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import signal
+import socket
 import threading
 
 import latentd
@@ -226,6 +227,20 @@ def test_tasks_share_one_connection(daemon):
 
     stats = run_async(daemon, task)
     assert stats.connections == 1 and stats.requests_failed == 0
+
+
+def test_tcp(make_daemon):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = "tcp://127.0.0.1:%d" % probe.getsockname()[1]
+    make_daemon(arguments=["--listen", address.removeprefix("tcp://")])
+
+    async def task():
+        async with AsyncClient(address) as client:
+            return "".join([text async for text in client.generate(TEXT, stream=True, temperature=0, max_tokens=20)])
+
+    with Client(address) as client:
+        assert client.generate(TEXT, temperature=0, max_tokens=20).text == asyncio.run(task())
 
 
 def test_asyncio_raises_the_same_errors(daemon):

@@ -1,7 +1,10 @@
 """The protocol, byte for byte: requests as proto/PROTOCOL.md has them, answers in pieces of any size."""
 
+import re
+
 import msgpack
 import pytest
+from conftest import ROOT
 from latentd.core import Core, Limits
 from latentd.errors import BadParameterError, ClosedError, Error, InvalidUtf8Error, MalformedError, TooLargeError
 
@@ -196,6 +199,14 @@ def test_requests_that_cannot_be_sent_leave_nothing_behind():
         core.request("encode", {"text": object()})
     assert core.idle and not core.outgoing
     assert core.request("ping", {}).id == 1
+
+
+@pytest.mark.parametrize("field, name", [("request_bytes", "FRAME_BYTES_MAX"), ("reply_bytes", "REPLY_BYTES_MAX"),
+                                         ("reply_objects", "REPLY_ELEMENTS_MAX"), ("depth", "FRAME_DEPTH_MAX")])
+def test_the_limits_are_those_of_the_protocol(field, name):
+    [number] = re.findall(rf"#define LT_{name} (\(?[\du< ]+\)?)", (ROOT / "proto" / "limits.h").read_text())
+    base, _, shift = number.strip("() ").replace("u", "").partition("<<")
+    assert getattr(Limits(), field) == int(base) << int(shift or 0)
 
 
 def test_notifications_of_one_request_are_bounded():
