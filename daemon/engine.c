@@ -126,11 +126,11 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
                  receipt->decode_operations);
     lt_count(engine->counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
-    answer_written(engine, task->job, &bytes, writer.error);
     if (lt_task_generates(task) && task->served->states) {
         lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
         task->sequence = NULL;
     }
+    answer_written(engine, task->job, &bytes, writer.error);
     remove_task(engine, task);
 }
 

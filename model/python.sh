@@ -9,4 +9,4 @@ fi
 # A training step allocates and frees the same hundreds of megabytes again and again. By default glibc hands such blocks
 # back to the kernel, which then faults every page in anew: kept, and in huge pages, training is 1.5 to 3 times faster.
 export GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184
-export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+export PYTHONPATH="$here:$here/../clients/python${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1

@@ -28,8 +28,12 @@ def export(arguments):
 
 
 def evaluate(arguments):
+    from latentd import Error
     from .evaluate import run
-    run(arguments.models, arguments.data, arguments.json)
+    try:
+        run(arguments.models, arguments.data, arguments.json)
+    except Error as error:
+        sys.exit(f"error: the daemon says: {error}")
 
 
 def carry(arguments):

@@ -8,10 +8,11 @@ import re
 import sys
 
 import numpy as np
+from latentd import ContextExceededError
 
 from . import agreement, reuse, samples
 from .corpus import CORPORA, read_examples
-from .daemon import Daemon, DaemonRefused, segments_of
+from .daemon import Daemon, segments_of
 
 QUESTIONS = 200
 DISTANCES = (100, 500, 900)  # tokens between a name and the question for it
@@ -31,9 +32,7 @@ def score_corpus(daemon, model, data, corpus):
         text = {"text": example[0][1]} if len(example) == 1 else {"segments": segments_of(example)}
         try:
             score = daemon.call("score", {"model": model, **text})
-        except DaemonRefused as refusal:
-            if refusal.name != "context_exceeded":
-                raise
+        except ContextExceededError:
             sums["left_out"] += 1
             continue
         sums.update(bytes=score["bytes"], tokens=score["tokens"], nats=score["nats"])
@@ -78,9 +77,8 @@ def answer_questions(daemon, model, data):
             break
         try:
             scores.append(f1(answer(daemon, model, passage, question), expected))
-        except DaemonRefused as refusal:
-            if refusal.name != "context_exceeded":
-                raise
+        except ContextExceededError:
+            pass
         show_progress(f"{model}: questions, {len(scores)} of {QUESTIONS}")
     return {"questions": len(scores), "f1": float(np.mean(scores))}
 

@@ -1,8 +1,10 @@
 """What reusing latents costs and saves, asked of the daemon: whether a document is predicted as well behind others as by itself,
 and how many operations a prompt takes the first time, again, and for each token of an answer."""
 
+from latentd import ContextExceededError
+
 from .corpus import read_examples
-from .daemon import Daemon, DaemonRefused
+from .daemon import Daemon
 
 PAIRS = 30
 DOCUMENT_CHARACTERS = 1200  # two of them and what they open with fit a context of 1,024 tokens
@@ -46,14 +48,13 @@ def far_documents(daemon, model, data):
             front, tokens, other = [], 0, number
             while tokens < distance:
                 other = (other + 7) % len(texts)
-                front.append({"role": "document", "text": texts[other]} if other != number else None)
-                tokens += sizes[other]["tokens"]
-            segments = [segment for segment in front if segment] + [{"role": "document", "text": texts[number]}]
+                if other != number:
+                    front.append({"role": "document", "text": texts[other]})
+                    tokens += sizes[other]["tokens"]
+            segments = [*front, {"role": "document", "text": texts[number]}]
             try:
                 moved += daemon.call("score", {"model": model, "segments": segments})["segments"][-1]["nats"]
-            except DaemonRefused as refusal:
-                if refusal.name != "context_exceeded":
-                    raise
+            except ContextExceededError:
                 return result
         result[str(distance)] = moved / alone - 1
     return result

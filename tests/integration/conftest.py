@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "clients" / "python")]
+from latentd import Client  # noqa: E402
 from wire import Connection  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("LATENTD_BUILD", ROOT / "build"))
 TINY = ROOT / "tests" / "vectors" / "tiny.gguf"
 SHIPPED = ROOT / "model" / "islet-8-s.gguf"
@@ -49,7 +50,10 @@ class Daemon:
         return self
 
     def connect(self):
-        return Connection(self.socket)
+        return Client(self.socket, timeout=PATIENCE)
+
+    def connect_wire(self):
+        return Connection(self.socket, timeout=PATIENCE)
 
     def stop(self, with_signal=signal.SIGTERM):
         self.process.send_signal(with_signal)
@@ -67,6 +71,11 @@ class Daemon:
     def stats(self):
         with self.connect() as connection:
             return connection.call("stats")
+
+
+def generate(connection, prompt, **options):
+    """The likeliest answer, of 24 tokens unless told otherwise, as the daemon sends it."""
+    return connection.call("generate", {"prompt": prompt, "temperature": 0, "max_tokens": 24, "stream": False, **options})
 
 
 def run_daemon(arguments, environment=None):
@@ -117,3 +126,9 @@ def daemon(make_daemon):
 def connection(daemon):
     with daemon.connect() as connection:
         yield connection
+
+
+@pytest.fixture
+def wire(daemon):
+    with daemon.connect_wire() as wire:
+        yield wire

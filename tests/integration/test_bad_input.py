@@ -7,8 +7,8 @@ import socket
 import lmdb
 import msgpack
 import pytest
-from conftest import TINY, run_daemon
-from wire import DaemonError
+from conftest import TINY, generate, run_daemon
+from latentd import Error
 
 FRAME_LIMIT = 1 << 20
 
@@ -26,11 +26,11 @@ def assert_alive(daemon):
     (b"\x94\x00\x01\xda\xff\xff" + b"x" * 65535 + b"\xdb" + (FRAME_LIMIT).to_bytes(4, "big"), "too_large"),
 ], ids=["reserved byte", "huge array", "deep nesting", "huge binary", "huge frame"])
 def test_unreadable_bytes_close_the_connection(daemon, data, name):
-    with daemon.connect() as connection:
-        connection.send_bytes(data)
-        kind, id, error, result = connection.receive()
+    with daemon.connect_wire() as wire:
+        wire.send_bytes(data)
+        kind, id, error, result = wire.receive()
         assert (kind, id, result) == (1, None, None) and error["name"] == name
-        assert connection.receive() is None
+        assert wire.receive() is None
     assert_alive(daemon)
 
 
@@ -39,19 +39,18 @@ def test_unreadable_bytes_close_the_connection(daemon, data, name):
     [0, 1 << 32, "ping", []], [0, 1, 5, []], [0, 1, "ping", 5], [0, 1, "ping", [1]], [0, 1, "ping", [{}, {}]],
     [0, 1, "ping", [{1: 2}]], [2, "ping", []],
 ], ids=str)
-def test_messages_that_are_no_requests_are_answered(daemon, message):
-    with daemon.connect() as connection:
-        connection.send_bytes(msgpack.packb(message))
-        kind, _, error, result = connection.receive()
-        assert kind == 1 and result is None
-        assert error["name"] in ("malformed", "bad_parameter") and error["message"]
-        assert connection.call("ping") == {"pong": True}, "the connection lives on"
+def test_messages_that_are_no_requests_are_answered(wire, message):
+    wire.send_bytes(msgpack.packb(message))
+    kind, _, error, result = wire.receive()
+    assert kind == 1 and result is None
+    assert error["name"] in ("malformed", "bad_parameter") and error["message"]
+    assert wire.response(wire.send("ping")) == (None, {"pong": True}), "the connection lives on"
 
 
 def test_http_on_the_port_is_told_what_is_spoken_here(daemon):
-    with daemon.connect() as connection:
-        connection.send_bytes(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert "request" in connection.receive()[2]["message"]
+    with daemon.connect_wire() as wire:
+        wire.send_bytes(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert "request" in wire.receive()[2]["message"]
     assert_alive(daemon)
 
 
@@ -93,7 +92,7 @@ BAD_PARAMETERS = [
 
 @pytest.mark.parametrize("method, params, name, named", BAD_PARAMETERS, ids=lambda value: str(value)[:40])
 def test_bad_parameters_are_named(connection, method, params, name, named):
-    with pytest.raises(DaemonError) as caught:
+    with pytest.raises(Error) as caught:
         connection.call(method, params)
     assert caught.value.name == name
     assert named in caught.value.message
@@ -101,18 +100,17 @@ def test_bad_parameters_are_named(connection, method, params, name, named):
 
 
 @pytest.mark.parametrize("text", [b"\xff", b"abc\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80"], ids=bytes.hex)
-def test_invalid_utf8(connection, text):
+def test_invalid_utf8(wire, text):
     prompt = bytes([0xa0 | len(text)]) + text
-    connection.send_bytes(b"\x94\x00\x05\xa8generate\x91\x81\xa6prompt" + prompt)
-    with pytest.raises(DaemonError, match="UTF-8") as caught:
-        connection.wait(5)
-    assert caught.value.name == "invalid_utf8"
+    wire.send_bytes(b"\x94\x00\x05\xa8generate\x91\x81\xa6prompt" + prompt)
+    error, _ = wire.response(5)
+    assert error["name"] == "invalid_utf8" and "UTF-8" in error["message"]
 
 
 def test_prompt_longer_than_the_context_is_refused_with_the_limit(connection):
     context = connection.call("models")["models"][0]["context_tokens"]
-    with pytest.raises(DaemonError) as caught:
-        connection.generate("word " * 2 * context)
+    with pytest.raises(Error) as caught:
+        generate(connection, "word " * 2 * context)
     assert caught.value.name == "context_exceeded" and str(context) in caught.value.message
 
 

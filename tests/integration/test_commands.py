@@ -176,21 +176,21 @@ def test_hangup_reads_the_log_level_again(tmp_path, make_daemon):
 
 def test_termination_finishes_what_is_running(daemon):
     with daemon.connect() as connection:
-        id = connection.send("generate", {"prompt": PROMPT, "max_tokens": 150, "temperature": 1})
-        assert connection.receive()[1] == "token"
+        answer = connection.generate(PROMPT, stream=True, max_tokens=150, temperature=1)
+        assert next(answer)
         daemon.process.send_signal(signal.SIGTERM)
-        assert connection.wait(id)["usage"]["completion_tokens"] >= 1
+        assert answer.result().receipt.usage.completion_tokens >= 1
     assert daemon.wait() == 0
 
 
 def test_requests_during_shutdown_are_refused(daemon):
-    with daemon.connect() as connection:
-        running = [connection.send("generate", {"prompt": f"{PROMPT} {n}", "max_tokens": 200, "stream": False}) for n in range(50)]
-        stopping = connection.send("shutdown")
-        late = connection.send("encode", {"text": PROMPT})
+    with daemon.connect_wire() as wire:
+        running = [wire.send("generate", {"prompt": f"{PROMPT} {n}", "max_tokens": 200, "stream": False}) for n in range(50)]
+        stopping = wire.send("shutdown")
+        late = wire.send("encode", {"text": PROMPT})
         outcomes = {}
         while len(outcomes) < len(running) + 2:
-            message = connection.receive()
+            message = wire.receive()
             outcomes[message[1]] = message[2]["name"] if message[2] else "ok"
     assert outcomes[stopping] == "ok" and outcomes[late] == "shutting_down"
     assert all(outcomes[id] == "ok" for id in running)

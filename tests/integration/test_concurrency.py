@@ -44,19 +44,21 @@ def test_each_distinct_span_is_encoded_once(make_daemon):
     assert stats["span_lookups"] == stats["span_hits"] + stats["span_misses"]
 
 
-def test_many_requests_on_one_connection(connection):
-    ids = [connection.send("generate", {"prompt": f"Tell me about the number {number}.", "max_tokens": 5, "stream": False})
+def test_many_requests_on_one_connection(wire):
+    ids = [wire.send("generate", {"prompt": f"Tell me about the number {number}.", "max_tokens": 5, "stream": False})
            for number in range(50)]
     answered = set()
     while len(answered) < len(ids):
-        message = connection.receive()
+        message = wire.receive()
         assert message[0] == 1 and message[2] is None, message
         answered.add(message[1])
     assert answered == set(ids)
 
 
-def test_pipelined_requests_beyond_the_limit_wait_their_turn(connection):
-    limit = connection.call("info")["limits"]["requests_of_a_connection"]
-    ids = [connection.send("encode", {"text": f"Sentence number {number}."}) for number in range(3 * limit)]
+def test_pipelined_requests_beyond_the_limit_wait_their_turn(wire):
+    _, info = wire.response(wire.send("info"))
+    limit = info["limits"]["requests_of_a_connection"]
+    ids = [wire.send("encode", {"text": f"Sentence number {number}."}) for number in range(3 * limit)]
     for id in ids:
-        assert connection.wait(id)["usage"]["prompt_spans"] >= 1
+        error, result = wire.response(id)
+        assert error is None and result["usage"]["prompt_spans"] >= 1

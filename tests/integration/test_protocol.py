@@ -5,8 +5,8 @@ import struct
 
 import msgpack
 import pytest
-from conftest import TINY, wait_until
-from wire import Connection, DaemonError
+from conftest import TINY, generate, wait_until
+from latentd import CancelledError, Client, Error
 
 TEXT = "The King had golden hair. He said: no one else!"
 
@@ -14,20 +14,24 @@ TEXT = "The King had golden hair. He said: no one else!"
 def test_hello(connection):
     assert connection.call("hello", {"version": 1, "client": "tests"}) == {
         "server": "latentd", "version": "0.1.0", "protocol": 1}
-    with pytest.raises(DaemonError, match="version"):
+    with pytest.raises(Error, match="version"):
         connection.call("hello", {"version": 2})
 
 
 @pytest.mark.parametrize("params", [[], [{}], {}])
-def test_params_may_be_empty_an_array_or_a_map(connection, params):
-    connection.send_bytes(msgpack.packb([0, 9, "ping", params]))
-    assert connection.receive() == [1, 9, None, {"pong": True}]
+def test_params_may_be_empty_an_array_or_a_map(wire, params):
+    wire.send_bytes(msgpack.packb([0, 9, "ping", params]))
+    assert wire.receive() == [1, 9, None, {"pong": True}]
 
 
-def test_generate_streams_what_it_returns(connection):
+def test_generate_streams_what_it_returns(wire):
+    id = wire.send("generate", {"prompt": TEXT, "max_tokens": 30, "temperature": 1})
     tokens = []
-    id = connection.send("generate", {"prompt": TEXT, "max_tokens": 30, "temperature": 1})
-    reply = connection.wait(id, tokens)
+    while (message := wire.receive())[0] == 2:
+        assert message[1] == "token" and message[2][0]["id"] == id
+        tokens.append(message[2][0]["text"])
+    assert message[:3] == [1, id, None]
+    reply = message[3]
     assert len(tokens) > 1 and "".join(tokens) == reply["text"]
     assert reply["finish_reason"] in ("stop", "length")
     assert set(reply["usage"]) == {"prompt_tokens", "prompt_spans", "span_hits", "span_misses", "restored_spans",
@@ -42,10 +46,10 @@ def test_generate_streams_what_it_returns(connection):
     assert "".join(span["text"] for span in reply["spans"][1:-1]) == TEXT
 
 
-def test_generate_without_streaming_sends_no_tokens(connection):
-    tokens = []
-    reply = connection.wait(connection.send("generate", {"prompt": TEXT, "max_tokens": 9, "stream": False}), tokens)
-    assert tokens == [] and reply["text"]
+def test_generate_without_streaming_sends_no_tokens(wire):
+    id = wire.send("generate", {"prompt": TEXT, "max_tokens": 9, "stream": False})
+    kind, answered, error, reply = wire.receive()
+    assert (kind, answered, error) == (1, id, None) and reply["text"]
 
 
 def test_text_format_continues_a_document(connection):
@@ -55,21 +59,18 @@ def test_text_format_continues_a_document(connection):
 
 
 def test_stop_text_ends_the_answer_in_front_of_it(connection):
-    whole = connection.generate(TEXT, max_tokens=40)["text"]
+    whole = generate(connection, TEXT, max_tokens=40)["text"]
     stop = whole[10:13]
-    tokens = []
-    reply = connection.wait(connection.send("generate", {"prompt": TEXT, "max_tokens": 40, "temperature": 0, "stop": [stop]}),
-                            tokens)
-    assert reply["text"] == whole[:whole.index(stop)]
-    assert reply["finish_reason"] == "stop"
-    assert "".join(tokens) == reply["text"]
+    stream = connection.generate(TEXT, stream=True, max_tokens=40, temperature=0, stop=[stop])
+    assert "".join(stream) == whole[:whole.index(stop)] == stream.result().text
+    assert stream.result().finish_reason == "stop"
 
 
 def test_length_and_context_end_an_answer(connection):
-    reply = connection.generate(TEXT, max_tokens=7)
+    reply = generate(connection, TEXT, max_tokens=7)
     assert reply["finish_reason"] == "length" and reply["usage"]["completion_tokens"] == 7
     context = connection.call("models")["models"][0]["context_tokens"]
-    reply = connection.generate(TEXT, max_tokens=60000)
+    reply = generate(connection, TEXT, max_tokens=60000)
     if reply["finish_reason"] == "length":
         assert reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"] == context
 
@@ -133,43 +134,35 @@ def test_info_and_models(daemon):
 
 
 def test_cancel(connection):
-    id = connection.send("generate", {"prompt": TEXT, "max_tokens": 60000, "temperature": 2})
-    assert connection.receive()[1] == "token"
-    cancel = connection.send("cancel", {"id": id})
-    assert connection.wait(cancel)["cancelled"] in (True, False)
+    stream = connection.generate(TEXT, stream=True, max_tokens=60000, temperature=2)
+    assert next(stream)
+    assert connection.call("cancel", {"id": stream.id})["cancelled"] in (True, False)
     assert connection.call("cancel", {"id": 12345}) == {"cancelled": False}
 
 
-def test_cancelled_request_answers_cancelled(daemon):
+def test_cancelled_request_answers_cancelled(connection):
     """Two hundred requests wait behind each other, so the last is there to be cancelled."""
-    with daemon.connect() as connection:
-        ids = [connection.send("generate", {"prompt": f"{TEXT} {n}", "max_tokens": 200, "stream": False, "temperature": 1})
-               for n in range(200)]
-        cancel = connection.send("cancel", {"id": ids[-1]})
-        errors = {}
-        while len(errors) < 1:
-            message = connection.receive()
-            if message[1] == cancel:
-                assert message[3] == {"cancelled": True}
-            elif message[2] is not None:
-                errors[message[1]] = message[2]["name"]
-        assert errors == {ids[-1]: "cancelled"}
+    streams = [connection.generate(f"{TEXT} {n}", stream=True, max_tokens=200, temperature=1) for n in range(200)]
+    assert connection.cancel(streams[-1].id) is True
+    with pytest.raises(CancelledError):
+        streams[-1].result()
+    assert streams[0].result().text
 
 
 def test_client_that_vanishes_is_forgotten(daemon):
     with daemon.connect() as connection:
-        for _ in range(20):
-            connection.send("generate", {"prompt": TEXT, "max_tokens": 200, "temperature": 2})
-        connection.receive()
+        streams = [connection.generate(TEXT, stream=True, max_tokens=200, temperature=2) for _ in range(20)]
+        assert next(streams[0])
     with daemon.connect() as connection:
         assert wait_until(lambda: connection.call("stats")["running"] == 0)
         assert wait_until(lambda: connection.call("stats")["connections"] == 1)
 
 
-def test_bytes_may_come_one_at_a_time(connection):
+def test_bytes_may_come_one_at_a_time(wire):
     for byte in msgpack.packb([0, 3, "encode", [{"text": TEXT}]]):
-        connection.send_bytes(bytes([byte]))
-    assert connection.wait(3)["usage"]["prompt_spans"] == 2 + 1
+        wire.send_bytes(bytes([byte]))
+    error, result = wire.response(3)
+    assert error is None and result["usage"]["prompt_spans"] == 2 + 1
 
 
 def test_tcp(make_daemon):
@@ -178,17 +171,18 @@ def test_tcp(make_daemon):
         port = probe.getsockname()[1]
     daemon = make_daemon(arguments=["--listen", f"127.0.0.1:{port}"])
     assert f"tcp://127.0.0.1:{port}" in daemon.ready
-    with Connection(("127.0.0.1", port)) as remote, daemon.connect() as local:
+    with Client(f"tcp://127.0.0.1:{port}") as remote, daemon.connect() as local:
         remote.call("encode", {"text": TEXT})
         assert local.call("encode", {"text": TEXT})["usage"]["span_misses"] == 0
 
 
 def test_slow_reader_pauses_and_others_go_on(daemon):
     """A client that asks for much and reads nothing; its replies are bounded, and another client is served meanwhile."""
-    with daemon.connect() as slow, daemon.connect() as other:
+    with daemon.connect_wire() as slow, daemon.connect() as other:
         for number in range(200):
             slow.send("encode", {"text": f"{number} is a number. " * 400})
         for _ in range(20):
             assert other.call("ping") == {"pong": True}
         for number in range(200):
-            assert slow.wait(number + 1)["usage"]["prompt_spans"] > 100
+            error, result = slow.response(number + 1)
+            assert error is None and result["usage"]["prompt_spans"] > 100

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from conftest import SECOND, SHIPPED, TINY, run_ctl
+from conftest import SECOND, SHIPPED, TINY, generate, run_ctl
 
 import json
 
@@ -63,26 +63,26 @@ def test_warm_equals_cold_for_many_prompts(make_daemon, type):
     """A fresh latent is rounded as a stored one is. No states: all is mixed again, from what was stored."""
     prompts = [f"{PROMPT} Number {number}: what falls, and why?" for number in range(20)]
     with make_daemon(arguments=("--latent-type", type, "--states", "0")).connect() as connection:
-        cold = [connection.generate(prompt)["text"] for prompt in prompts]
-        assert [connection.generate(prompt)["text"] for prompt in prompts] == cold
+        cold = [generate(connection, prompt)["text"] for prompt in prompts]
+        assert [generate(connection, prompt)["text"] for prompt in prompts] == cold
 
 
 def test_another_latent_type_encodes_anew(make_daemon):
     """Answers never depend on what an earlier daemon stored."""
     daemon = make_daemon(arguments=("--latent-type", "f16"))
     with daemon.connect() as connection:
-        assert_cold(connection.generate(PROMPT))
+        assert_cold(generate(connection, PROMPT))
     daemon.arguments = ["--latent-type", "i8"]
     daemon.restart()
     with daemon.connect() as connection:
-        cold = connection.generate(PROMPT)
+        cold = generate(connection, PROMPT)
         assert_cold(cold)
-        assert_warm(connection.generate(PROMPT), cold)
+        assert_warm(generate(connection, PROMPT), cold)
 
 
 def test_answer_is_the_same_with_a_seed_and_differs_with_another(connection):
     def text(seed):
-        return connection.generate(PROMPT, temperature=1, seed=seed)["text"]
+        return generate(connection, PROMPT, temperature=1, seed=seed)["text"]
 
     assert text(5) == text(5)
     assert text(5) != text(6)
@@ -137,8 +137,8 @@ def test_two_models_with_one_encoder_share(make_daemon, tmp_path):
     twin.write_bytes(data)
     daemon = make_daemon(model=SHIPPED, arguments=["--model", twin])
     with daemon.connect() as connection:
-        cold = connection.generate(PROMPT)
-        warm = connection.generate(PROMPT, model="islet-8-t")
+        cold = generate(connection, PROMPT)
+        warm = generate(connection, PROMPT, model="islet-8-t")
         assert warm["model"] == "islet-8-t"
         assert_warm(warm, cold)
 

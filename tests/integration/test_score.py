@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from conftest import ROOT, run_ctl
-from wire import DaemonError
+from conftest import ROOT, generate, run_ctl
+from latentd import Error
 
 LLAMA = ROOT / "tests" / "vectors" / "tiny-llama.gguf"
 TEXT = "The King had a wife with golden hair. She fell ill, and sent for the King.\n\nHe promised her this."
@@ -42,16 +42,16 @@ def test_long_texts_are_scored_in_pieces(both, model):
         context = next(entry for entry in connection.call("models")["models"] if entry["name"] == model)["trained_tokens"]
         long = connection.call("score", {"text": "Once upon a time there was a king. " * 80, "model": model})
         assert long["pieces"] == math.ceil(long["tokens"] / (context - 1)) > 1
-        assert connection.generate("The King", model=model)["usage"]["completion_tokens"] > 0
+        assert generate(connection, "The King", model=model)["usage"]["completion_tokens"] > 0
 
 
 def test_generation_beside_it_is_not_held_up_to_its_end(both):
-    with both.connect() as connection:
-        scoring = connection.send("score", {"text": TEXT * 2000})
-        generating = connection.send("generate", {"prompt": "The King", "max_tokens": 3})
+    with both.connect_wire() as wire:
+        scoring = wire.send("score", {"text": TEXT * 2000})
+        generating = wire.send("generate", {"prompt": "The King", "max_tokens": 3})
         answered = []
         while len(answered) < 2:
-            message = connection.receive()
+            message = wire.receive()
             if message[0] == 1:
                 assert message[2] is None
                 answered.append(message[1])
@@ -93,13 +93,13 @@ def test_bad_input(both, tmp_path):
         for parameters, named in (({}, "text"), ({"text": ""}, "text"), ({"text": "x", "prompt": "y"}, "prompt"),
                                   ({"text": "x", "segments": []}, "both"),
                                   ({"segments": [{"role": "judge", "text": "x"}]}, "answer")):
-            with pytest.raises(DaemonError) as failure:
+            with pytest.raises(Error) as failure:
                 connection.call("score", parameters)
             assert failure.value.name == "bad_parameter" and named in failure.value.message
-        with pytest.raises(DaemonError) as failure:
+        with pytest.raises(Error) as failure:
             connection.call("score", {"text": "x", "model": "nobody"})
         assert failure.value.name == "unknown_model"
-        with pytest.raises(DaemonError) as failure:
+        with pytest.raises(Error) as failure:
             connection.call("score", {"segments": [{"role": "document", "text": "word " * 400}]})
         assert failure.value.name == "context_exceeded"
     missing = run_ctl("score", tmp_path / "missing.txt", socket=both.socket)

@@ -1,5 +1,7 @@
 """Mixed states of earlier prompts: a prompt that begins alike is mixed from where the two part, and says the same as ever."""
 
+from latentd import document, user
+
 DOCUMENT = ("The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell "
             "ill: she sent for the King. He promised her this, and she closed her eyes.")
 QUESTIONS = ("What kind of hair did the wife have?", "Whom did she send for, and why?")
@@ -30,10 +32,10 @@ def test_a_repeated_prompt_is_not_mixed_again(daemon):
 
 def together(daemon, questions):
     """The replies to questions asked on one connection before any of them is answered, in order."""
-    with daemon.connect() as connection:
-        ids = [connection.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
-                                            "temperature": 0, "max_tokens": 24, "stream": False}) for question in questions]
-        replies = dict(connection.receive()[1::2] for _ in ids)
+    with daemon.connect_wire() as wire:
+        ids = [wire.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
+                                      "temperature": 0, "max_tokens": 24, "stream": False}) for question in questions]
+        replies = dict(wire.receive()[1::2] for _ in ids)
     return [replies[id] for id in ids]
 
 
@@ -54,9 +56,7 @@ def test_a_state_in_use_serves_others_as_well(make_daemon):
 def test_a_cancelled_answer_takes_its_state_with_it_and_nothing_else(daemon):
     first = ask(daemon, QUESTIONS[0])
     with daemon.connect() as connection:
-        connection.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": QUESTIONS[0]}],
-                                     "max_tokens": 1000})
-        connection.receive()  # its first token
+        assert next(connection.generate(segments=[document(DOCUMENT), user(QUESTIONS[0])], stream=True, max_tokens=1000))
     again = ask(daemon, QUESTIONS[0])
     assert again["text"] == first["text"]
     assert again["usage"]["span_misses"] == 0

@@ -7,6 +7,8 @@ import shlex
 import sys
 from pathlib import Path
 
+from latentd import Error
+
 from . import computing, machine, prompting, report, serving, storing
 from .curves import CURVES
 from .workbench import ROOT, Workbench
@@ -94,7 +96,7 @@ def main():
     options = parse_arguments()
     try:
         result, rows = measure(options)
-    except OSError as error:
+    except (OSError, Error) as error:
         sys.exit(f"tests/bench/run: {error}")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,6 +1,7 @@
 """Rows on computing: encoding, decoding, and the operations of a request."""
 
 import time
+from dataclasses import astuple
 from pathlib import Path
 
 from . import machine, programs
@@ -37,13 +38,13 @@ def encode_mfu(bench):
 
 # --- decoding ---
 
-def say_together(connection, document, questions):
+def say_together(wire, document, questions):
     """Sends all questions at once; their receipts, in order."""
-    ids = [connection.send("generate", {"segments": prompt_of([document], question), "max_tokens": ANSWER_TOKENS, "temperature": 0,
-                                        "repetition_penalty": 1, "format": "text", "stream": False}) for question in questions]
+    ids = [wire.send("generate", {"segments": prompt_of([document], question), "max_tokens": ANSWER_TOKENS, "temperature": 0,
+                                  "repetition_penalty": 1, "format": "text", "stream": False}) for question in questions]
     receipts = {}
     while len(receipts) < len(ids):
-        message = connection.receive()
+        message = wire.receive()
         if message is None or message[2] is not None:
             raise OSError(f"generate: {message and message[2]}")
         receipts[message[1]] = message[3]
@@ -58,23 +59,23 @@ def lasting_questions(bench, document, count):
     """Questions whose answers the model does not end early, since a stream that is over leaves the others with less to
     share. Found by another daemon: to the one that is measured their answers will be new."""
     found = []
-    with bench.daemon() as scout, scout.connect() as connection:
+    with bench.daemon() as scout, scout.connect_wire() as wire:
         for tried in range(0, TRIES * count, ASKED_TOGETHER):
             bench.progress(f"looking for long answers: {len(found)} of {count}")
             questions = [bench.question() for _ in range(ASKED_TOGETHER)]
-            found += [question for question, receipt in zip(questions, say_together(connection, document, questions)) if is_full(receipt)]
+            found += [question for question, receipt in zip(questions, say_together(wire, document, questions)) if is_full(receipt)]
             if len(found) >= count:
                 return found[:count]
     raise OSError(f"of {tried + ASKED_TOGETHER} answers only {len(found)} have {ANSWER_TOKENS} tokens: too few to measure decoding")
 
 
-def decoding_rate(connection, document, questions):
+def decoding_rate(connection, wire, document, questions):
     """Tokens a second of all answers together, from the first token that any of them says to the end of the last. When
     the first token was said is the daemon's word, since a client that is late to hear it would shorten the time."""
     for question in questions:
         connection.call("encode", {"text": question})
     began = time.perf_counter()
-    receipts = say_together(connection, document, questions)
+    receipts = say_together(wire, document, questions)
     taken = time.perf_counter() - began - min(receipt["timings"]["ttft_ms"] for receipt in receipts) / 1000
     if not all(map(is_full, receipts)):
         raise OSError("an answer was shorter than the same one before")
@@ -86,10 +87,10 @@ def decode_rates(bench, streams):
     ours, peer = [], []
     document = bench.text(bench.document_tokens - ANSWER_TOKENS)
     questions = lasting_questions(bench, document, streams * bench.repetitions)
-    with bench.daemon() as daemon, daemon.connect() as connection:
+    with bench.daemon() as daemon, daemon.connect() as connection, daemon.connect_wire() as wire:
         tokens = ask(connection, [document], bench.question()).prompt_tokens
         for n in bench.repeat():
-            ours.append(decoding_rate(connection, document, questions[n * streams:(n + 1) * streams]))
+            ours.append(decoding_rate(connection, wire, document, questions[n * streams:(n + 1) * streams]))
             peer.append(bench.llama(lambda llama: llama.decode(tokens, streams, ANSWER_TOKENS)))
     return ours, peer, tokens
 
@@ -118,7 +119,7 @@ def joules():
 
 
 def operations(answer):
-    return sum(answer.result["ops"].values())
+    return sum(astuple(answer.result.receipt.ops))
 
 
 def joules_of(bench, action):

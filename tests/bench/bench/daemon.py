@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from latentd import Client, Generation, document, user
 from wire import Connection
 
 PATIENCE = 120  # seconds; only a daemon that hangs needs them
@@ -53,6 +54,9 @@ class Daemon:
         return self.start()
 
     def connect(self):
+        return Client(self.socket, timeout=PATIENCE)
+
+    def connect_wire(self):
         return Connection(self.socket, timeout=PATIENCE)
 
     def resident_bytes(self, which="VmRSS"):
@@ -66,39 +70,34 @@ class Daemon:
 @dataclass
 class Answer:
     """A receipt, with the times as this client saw them, from sending."""
-    result: dict
+    result: Generation
     first_seconds: float  # to the first token
     last_seconds: float   # to the result
 
     @property
     def prompt_tokens(self):
-        return self.result["usage"]["prompt_tokens"]
+        return self.result.receipt.usage.prompt_tokens
 
 
 def prompt_of(documents, question):
-    return [{"role": "document", "text": text} for text in documents] + [{"role": "user", "text": question}]
+    return [*map(document, documents), user(question)]
 
 
 def ask(connection, documents, question, max_tokens=1, **options):
     """Documents and a question; the likeliest answer."""
     began, first = time.perf_counter(), None
-    id = connection.send("generate", {"segments": prompt_of(documents, question), "max_tokens": max_tokens, "temperature": 0,
-                                      "repetition_penalty": 1, **options})
-    while True:
-        message = connection.receive()
-        now = time.perf_counter() - began
-        if message is None:
-            raise OSError("the daemon closed the connection")
-        if first is None and message[0] == 2:
-            first = now
-        if message[0] == 1 and message[1] == id:
-            if message[2] is not None:
-                raise OSError(f"generate: {message[2]['message']}")
-            return Answer(message[3], now if first is None else first, now)
+    stream = connection.generate(segments=prompt_of(documents, question), stream=True, max_tokens=max_tokens, temperature=0,
+                                 repetition_penalty=1, **options)
+    for _ in stream:
+        if first is None:
+            first = time.perf_counter() - began
+    last = time.perf_counter() - began
+    return Answer(stream.result(), last if first is None else first, last)
 
 
 def expect_warm(answer):
     """A row that says `cached` must not measure an encoder."""
-    if answer.result["usage"]["span_misses"] or answer.result["ops"]["encode"]:
-        raise OSError(f"a warm prompt had {answer.result['usage']['span_misses']} misses")
+    receipt = answer.result.receipt
+    if receipt.usage.span_misses or receipt.ops.encode:
+        raise OSError(f"a warm prompt had {receipt.usage.span_misses} misses")
     return answer

@@ -45,8 +45,8 @@ def warm(bench):
             answer = expect_warm(ask(connection, [document], cached_question(connection, bench)))
             ours.append(MILLISECONDS * answer.first_seconds)
             peer.append(prefill(bench, answer, n))
-    return measured("ttft_warm", ours, peer, length_note(answer), restored_spans=answer.result["usage"]["restored_spans"],
-                    prompt_spans=answer.result["usage"]["prompt_spans"])
+    return measured("ttft_warm", ours, peer, length_note(answer), restored_spans=answer.result.receipt.usage.restored_spans,
+                    prompt_spans=answer.result.receipt.usage.prompt_spans)
 
 
 def warm_restart(bench):
@@ -92,7 +92,7 @@ def ttft_shuffle(bench):
             answer = expect_warm(ask(connection, [first, *others], cached_question(connection, bench)))
             ours.append(MILLISECONDS * answer.first_seconds)
             peer.append(prefill(bench, answer, n))
-    return [measured("ttft_shuffle", ours, peer, length_note(answer), restored_spans=answer.result["usage"]["restored_spans"])]
+    return [measured("ttft_shuffle", ours, peer, length_note(answer), restored_spans=answer.result.receipt.usage.restored_spans)]
 
 
 def ttft_cold(bench):

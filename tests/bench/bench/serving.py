@@ -51,16 +51,17 @@ def batches(items):
     return [items[first:first + BATCH] for first in range(0, len(items), BATCH)]
 
 
-def latentd_side(connection, keys, latents):
+def latentd_side(wire, keys, latents):
     """Requests, the bytes of their replies, and that these hold the latents."""
     requests, reply_bytes = [], 0
     for id, (wanted, expected) in enumerate(zip(batches(keys), batches(latents)), 1):
         requests.append(msgpack.packb([0, id, "latent.get", [{"keys": wanted}]]))
-        before = connection.unpacker.tell()
-        connection.send_bytes(requests[-1])
-        if connection.wait(id)["latents"] != expected:
+        before = wire.unpacker.tell()
+        wire.send_bytes(requests[-1])
+        error, result = wire.response(id)
+        if error or result["latents"] != expected:
             raise OSError("latent.get gave something else the second time")
-        reply_bytes += connection.unpacker.tell() - before
+        reply_bytes += wire.unpacker.tell() - before
     return requests, reply_bytes
 
 
@@ -80,9 +81,9 @@ def share(bench):
     def rate(*side):
         return exchange(*side, rounds) * BATCH / 1000
 
-    with bench.daemon() as daemon, daemon.connect() as connection:
+    with bench.daemon() as daemon, daemon.connect() as connection, daemon.connect_wire() as wire:
         keys, latents = stored_latents(connection, bench)
-        our_side = (connection.socket, *latentd_side(connection, keys, latents))
+        our_side = (wire.socket, *latentd_side(wire, keys, latents))
         with bench.peer("Redis", lambda: redis.Redis(bench.folder())) as other:
             their_connection = other and other.connect()
             their_side = other and (their_connection, *redis_side(their_connection, keys, latents))
@@ -133,7 +134,7 @@ def clients(bench):
                                                    "temperature": 0, "stream": False}]]) for question in questions]
     ratios, details = [], {"p50_ms": [], "p99_ms": [], "requests_per_second": []}
     with bench.daemon() as daemon:
-        connections = [daemon.connect() for _ in range(CONNECTIONS)]
+        connections = [daemon.connect_wire() for _ in range(CONNECTIONS)]
         closed_loop(connections[:len(questions)], lambda number: requests[number % len(requests)], 1)
         for _ in bench.repeat():
             times, rate = closed_loop(connections, lambda number: requests[number % len(requests)], rounds)
@@ -157,11 +158,12 @@ def memory(bench):
     for _ in bench.repeat():
         with bench.daemon() as daemon:
             idle.append(daemon.resident_bytes())
-            connections = [daemon.connect() for _ in range(CONNECTIONS)]
+            connections = [daemon.connect_wire() for _ in range(CONNECTIONS)]
             for connection in connections:
-                connection.call("ping")
+                connection.response(connection.send("ping"))
             of_connection.append((daemon.resident_bytes() - idle[-1]) / CONNECTIONS / 1024)
-            ask(connections[0], [bench.document()], bench.question(), max_tokens=32)
+            with daemon.connect() as asking:
+                ask(asking, [bench.document()], bench.question(), max_tokens=32)
             peak.append(daemon.resident_bytes("VmHWM"))
             for connection in connections:
                 connection.close()

@@ -1,0 +1,65 @@
+"""Where a daemon listens: addresses as every client of latentd writes and finds them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import BadParameterError
+
+PATH_BYTES_MAX = 107  # sockaddr_un, less the byte that ends it
+HOST_BYTES_MAX = 255
+
+
+@dataclass(frozen=True)
+class UnixAddress:
+    """The path of a Unix socket."""
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@dataclass(frozen=True)
+class TcpAddress:
+    """A host and a port."""
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+
+
+Address = UnixAddress | TcpAddress
+
+
+def usual_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where the daemon listens unless told otherwise: $LATENTD_SOCKET, else $XDG_RUNTIME_DIR/latentd.sock, else
+    /tmp/latentd-UID/latentd.sock."""
+    if named := environment.get("LATENTD_SOCKET"):
+        return named
+    if folder := environment.get("XDG_RUNTIME_DIR"):
+        return f"{folder}/latentd.sock"
+    return f"/tmp/latentd-{os.getuid()}/latentd.sock"
+
+
+def parse_address(text: str | os.PathLike[str]) -> Address:
+    """Reads a path, unix:PATH, tcp://HOST:PORT or tcp://[IPV6]:PORT. BadParameterError if it is none of them."""
+    text = os.fspath(text)
+    if text.startswith("tcp://"):
+        return _parse_tcp(text)
+    path = text.removeprefix("unix:")
+    size = len(os.fsencode(path))
+    if not 1 <= size <= PATH_BYTES_MAX:
+        raise BadParameterError(f'the path of a socket has 1 to {PATH_BYTES_MAX} bytes; "{path:.80}" has {size}')
+    return UnixAddress(path)
+
+
+def _parse_tcp(text: str) -> TcpAddress:
+    host, colon, port = text.removeprefix("tcp://").rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not colon or not 1 <= len(host) <= HOST_BYTES_MAX or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise BadParameterError(f"an address is tcp://HOST:PORT; found {text:.80}")
+    return TcpAddress(host, int(port))

@@ -1,0 +1,133 @@
+"""The daemon's methods, once for both clients: what each takes, sends and returns.
+
+A function here makes a `Call`; `Client` and `AsyncClient` make a method of it. To add one: a dataclass in results.py, a function
+here, and its name in client.py and async_client.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypedDict, TypeVar
+
+from .latents import Latents, read_latents
+from .reading import read
+from .results import Encoding, Generation, Hello, Info, Model, Score, Stats
+
+T = TypeVar("T")
+PROTOCOL = 1
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request, and how its result is read."""
+    method: str
+    params: Mapping[str, Any]
+    read: Callable[[Any], T]
+
+
+class Segment(TypedDict):
+    """A part of a prompt; `document`, `user` and `answer` make them."""
+    role: str
+    text: str
+
+
+def document(text: str) -> Segment:
+    """A text to know about."""
+    return {"role": "document", "text": text}
+
+
+def user(text: str) -> Segment:
+    """What is asked."""
+    return {"role": "user", "text": text}
+
+
+def answer(text: str) -> Segment:
+    """What was answered; for `score` only."""
+    return {"role": "answer", "text": text}
+
+
+class GenerateOptions(TypedDict, total=False):
+    """Options of `generate`; the daemon chooses those that are not given (the default is in parentheses)."""
+    segments: Sequence[Segment]  # documents, then a question; instead of a prompt
+    model: str                   # as `models` lists it (the default model)
+    format: str                  # "chat": answer the segments; "text": continue the last one ("chat")
+    max_tokens: int              # (128)
+    temperature: float           # 0 takes the likeliest token always (0.7)
+    top_k: int                   # 0 is no limit (40)
+    top_p: float                 # (0.95)
+    repetition_penalty: float    # 1 is none (1.2)
+    seed: int                    # the same request with the same seed gives the same answer (0)
+    stop: Sequence[str]          # the answer ends before the first of these texts (none)
+
+
+def chosen(**params: Any) -> dict[str, Any]:
+    """What the caller chose; the rest is the daemon's to choose."""
+    return {name: value for name, value in params.items() if value is not None}
+
+
+def as_is(value: Any) -> Any:
+    return value
+
+
+def into(kind: type[T], *path: str) -> Callable[[Any], T]:
+    """Reads a result, or what stands at a path of keys in it, as `kind`."""
+    return lambda value: read(kind, value, *path)
+
+
+def generic(method: str, params: Mapping[str, Any]) -> Call[Any]:
+    return Call(method, params, as_is)
+
+
+def generate(prompt: str | None, stream: bool, options: Mapping[str, Any]) -> Call[Generation]:
+    return Call("generate", chosen(prompt=prompt, stream=stream, **options), into(Generation))
+
+
+def encode(text: str, *, model: str | None = None) -> Call[Encoding]:
+    """Has the spans of a text in the cache: encodes those that it lacks."""
+    return Call("encode", chosen(text=text, model=model), into(Encoding))
+
+
+def score(text: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None) -> Call[Score]:
+    """How well a model predicts a text (of any length, in pieces of the model's context), or segments together."""
+    return Call("score", chosen(text=text, segments=segments, model=model), into(Score))
+
+
+def latent_get(keys: Sequence[str | bytes], *, model: str | None = None) -> Call[Latents]:
+    """Latents out of the cache, by the keys of their spans: 64 hexadecimal digits or 32 bytes each. Computes none."""
+    return Call("latent.get", chosen(keys=list(keys), model=model), read_latents)
+
+
+def stats() -> Call[Stats]:
+    """The daemon's counters."""
+    return Call("stats", {}, into(Stats))
+
+
+def info() -> Call[Info]:
+    """What the daemon is, and how it is set up."""
+    return Call("info", {}, into(Info))
+
+
+def models() -> Call[tuple[Model, ...]]:
+    """The models that are served."""
+    return Call("models", {}, into(tuple[Model, ...], "models"))
+
+
+def hello(client: str | None = None, *, version: int = PROTOCOL) -> Call[Hello]:
+    """Tells who is speaking and which protocol is wanted; optional."""
+    return Call("hello", chosen(version=version, client=client), into(Hello))
+
+
+def ping() -> Call[bool]:
+    """True, if the daemon is there."""
+    return Call("ping", {}, into(bool, "pong"))
+
+
+def cancel(id: int) -> Call[bool]:
+    """Cancels a request of this connection, by its id (`stream.id`); it then ends with CancelledError. False if it is not under
+    way."""
+    return Call("cancel", {"id": id}, into(bool, "cancelled"))
+
+
+def shutdown() -> Call[bool]:
+    """Asks the daemon to finish what it has begun and to stop. It answers before it does."""
+    return Call("shutdown", {}, into(bool, "stopping"))

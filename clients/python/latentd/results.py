@@ -1,0 +1,212 @@
+"""What the daemon's methods return, with the protocol's own names. proto/PROTOCOL.md says more of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .reading import inline
+
+
+@dataclass(frozen=True)
+class Span:
+    """A span of a prompt: a few words that have one latent."""
+    text: str
+    """What its tokens say; control tokens by their names, U+FFFD where the span cuts a character in two."""
+    tokens: int
+    key: str
+    """64 hexadecimal digits."""
+    tier: str | None = None
+    """Where its latent was found: "memory", "disk" or "joined" (another request was just encoding it). None of a miss."""
+    miss: str | None = None
+    """Why it had to be encoded: "new", "evicted", "corrupt" or "expired". None of a hit."""
+
+    @property
+    def hit(self) -> bool:
+        return self.miss is None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Counts; 0 where a method has no such thing."""
+    prompt_tokens: int = 0
+    prompt_spans: int = 0
+    span_hits: int = 0
+    span_misses: int = 0
+    restored_spans: int = 0
+    """Of the prompt: mixed before, for a prompt that began alike."""
+    completion_tokens: int = 0
+    completion_spans: int = 0
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds; 0 of stages that did not run."""
+    ttft_ms: float = 0.0
+    """To the first token."""
+    tokenize_ms: float = 0.0
+    lookup_ms: float = 0.0
+    encode_ms: float = 0.0
+    refine_ms: float = 0.0
+    mix_ms: float = 0.0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Floating-point operations by stage; 0 of stages that did not run."""
+    encode: int = 0
+    refine: int = 0
+    mix: int = 0
+    decode: int = 0
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a request cost, and what was reused."""
+    usage: Usage
+    timings: Timings
+    ops: Operations
+    spans: tuple[Span, ...]
+    """Of the prompt, in order."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """An answer."""
+    text: str
+    finish_reason: str
+    """"stop" (the model ended, or a stop text came) or "length" (max_tokens, or the context is full)."""
+    model: str
+    receipt: Receipt = inline()
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """The spans of a text, which are now in the cache."""
+    model: str
+    dimension: int
+    """Numbers in one latent."""
+    receipt: Receipt = inline()
+
+
+@dataclass(frozen=True)
+class SegmentScore:
+    """How well the model predicts one segment."""
+    role: str
+    bytes: int
+    tokens: int
+    nats: float
+    """The sum of -ln p over all tokens."""
+    bits_per_byte: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well the model predicts a text, or segments together."""
+    model: str
+    bytes: int
+    tokens: int
+    nats: float
+    """The sum of -ln p over all tokens."""
+    bits_per_byte: float
+    pieces: int
+    segments: tuple[SegmentScore, ...]
+    timings: Timings
+    ops: Operations
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What the daemon counts; 0 of what it does not know yet."""
+    span_lookups: int = 0
+    span_hits: int = 0
+    span_misses: int = 0
+    hit_rate: float = 0.0
+    hits_memory: int = 0
+    hits_disk: int = 0
+    singleflight_joined: int = 0
+    misses_new: int = 0
+    misses_evicted: int = 0
+    misses_corrupt: int = 0
+    misses_expired: int = 0
+    spans_encoded: int = 0
+    spans_unstored: int = 0
+    encode_seconds: float = 0.0
+    spans_restored: int = 0
+    evictions: int = 0
+    requests: int = 0
+    requests_failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    operations: int = 0
+    uptime_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stats(Counters):
+    """Counters since the daemon's start, what is now, and counters over the life of the store."""
+    store_entries: int = 0
+    store_bytes: int = 0
+    store_budget_bytes: int = 0
+    store_waiting: int = 0
+    store_corrupt: int = 0
+    store_write_failures: int = 0
+    connections: int = 0
+    running: int = 0
+    lifetime: Counters = Counters()
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    path: str
+    bytes: int
+    budget_bytes: int
+    durability: str
+    latent_type: str
+    """How latents are stored: "i8" or "f16"."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """The daemon that answers."""
+    version: str
+    protocol: int
+    pid: int
+    uptime_s: float
+    store: StoreInfo
+    socket: str
+    listen: str | None
+    compute_kernel: str
+    """"avx512", "avx2" or "plain"."""
+    threads: int
+    limits: dict[str, int]
+    default_model: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is served."""
+    name: str
+    architecture: str
+    parameters: int
+    file_bytes: int
+    width: int
+    context_tokens: int
+    """Of prompt and answer together."""
+    trained_tokens: int
+    """As many as it saw together in training; beyond, it does less well."""
+    vocabulary: int
+    span_minimum: int
+    span_maximum: int
+    encoder_fingerprint: str | None
+    """Models of the same share their latents; None of a token-level model, which makes none."""
+    default: bool
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Who answers."""
+    server: str
+    version: str
+    protocol: int
