@@ -28,8 +28,11 @@ void lt_caller_remove(struct lt_caller *caller, struct lt_job *job)
 void lt_caller_set_paused(struct lt_caller *caller, struct lt_engine *engine, bool paused)
 {
     bool changed = false;
-    for (struct lt_job *job = caller->jobs; job; job = job->next)
+    for (struct lt_job *job = caller->jobs; job; job = job->next) {
         changed |= atomic_exchange(&job->paused, paused) != paused;
+        if (paused)
+            atomic_store(&job->was_paused, true);
+    }
     if (changed && !paused)
         lt_engine_wake(engine);
 }

@@ -201,6 +201,17 @@ failed:
     return code;
 }
 
+void lt_http_count_reply(struct lt_http *http, const char *path, unsigned status)
+{
+    for (size_t i = 0; i < http->replies_count; i++)
+        if (http->replies[i].path == path && http->replies[i].status == status) {
+            http->replies[i].count++;
+            return;
+        }
+    if (http->replies_count < LT_HTTP_REPLIES_MAX)
+        http->replies[http->replies_count++] = (struct lt_http_replies){path, status, 1};
+}
+
 void lt_http_tick(struct lt_http *http, double now)
 {
     for (struct lt_http_connection *connection = http->connections; connection; connection = connection->next)

@@ -9,6 +9,7 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 #include "daemon/http_access.h"
@@ -17,6 +18,15 @@
 struct lt_server;
 struct lt_http_exchange;
 struct lt_http_connection;
+
+/* Replies of one path with one status. */
+struct lt_http_replies {
+    const char *path; /* of the list of routes, or "other" */
+    unsigned status;
+    uint64_t count;
+};
+
+#define LT_HTTP_REPLIES_MAX 128 /* more than there are paths and statuses that go together */
 
 struct lt_http {
     struct lt_server *server;
@@ -28,6 +38,8 @@ struct lt_http {
     struct lt_http_exchange *exchanges;
     size_t connection_count;
     size_t body_bytes; /* of all exchanges */
+    struct lt_http_replies replies[LT_HTTP_REPLIES_MAX];
+    size_t replies_count;
     bool leaving;
 };
 
@@ -37,6 +49,9 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
 
 /* Lets replies go on after jobs had something to say. Not from inside a handler. */
 void lt_http_run(struct lt_http *http);
+
+/* Counts a reply; `path` is static. */
+void lt_http_count_reply(struct lt_http *http, const char *path, unsigned status);
 
 /* Once a second: closes connections that wait too long with a request, or for one. */
 void lt_http_tick(struct lt_http *http, double now);

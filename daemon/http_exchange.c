@@ -334,6 +334,7 @@ enum MHD_Result lt_http_exchange_continue(struct lt_http_exchange *exchange, con
     struct MHD_Response *response = exchange->response;
     exchange->response = NULL;
     exchange->replied = true;
+    lt_http_count_reply(exchange->http, exchange->path, exchange->status);
     enum MHD_Result queued = MHD_queue_response(exchange->connection, exchange->status, response);
     MHD_destroy_response(response);
     return queued;

@@ -38,6 +38,7 @@ struct lt_http_exchange {
     struct MHD_Connection *connection;
     struct lt_http_exchange *previous, *next;
     const struct lt_http_handler *handler; /* NULL before the route is known */
+    const char *path;                      /* of the route; "other" if there is none */
     void *state;                           /* the handler's, from lt_calloc */
     double began;                          /* lt_clock_seconds */
 

@@ -18,6 +18,7 @@ static const struct route {
     {"GET", "/v1/models", &lt_http_models, false},
     {"GET", "/healthz", &lt_http_health, true},
     {"GET", "/readyz", &lt_http_ready, true},
+    {"GET", "/metrics", &lt_http_metrics, false},
 };
 
 static const struct route *find(const char *path)
@@ -94,6 +95,7 @@ static void begin_with_body(struct lt_http_exchange *exchange)
 void lt_http_route(struct lt_http_exchange *exchange, const char *method, const char *path)
 {
     const struct route *route = find(path);
+    exchange->path = route ? route->path : "other";
     if (!check_access(exchange, route))
         return;
     if (!route) {

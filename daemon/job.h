@@ -27,6 +27,7 @@ struct lt_job {
     double received;                /* lt_clock_seconds when its frame was complete */
     atomic_bool cancelled;          /* set by the loop: stop within one step */
     atomic_bool paused;             /* set by the loop: its client reads too slowly */
+    atomic_bool was_paused;         /* set by the loop, cleared by the engine: it was since the last token */
     struct lt_event final;          /* the last event needs no allocation to be sent */
     struct lt_job *queue_next;      /* engine queue */
     struct lt_caller *caller;       /* loop: NULL once the client is gone */

@@ -38,5 +38,8 @@ def test_example(make_web_daemon, number):
     else:
         lines = [line for line in run.stdout.splitlines() if line]
         assert len(lines) == len(shown.splitlines()) and lines[-1] == shown.splitlines()[-1]
+        if lines[0].startswith("latentd_"):
+            assert run.stdout == shown
+            return
         for line, expected in zip(lines[:-1], shown.splitlines()):
             assert shape(json.loads(line.removeprefix("data: "))) == shape(json.loads(expected.removeprefix("data: ")))
