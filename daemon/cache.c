@@ -118,7 +118,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
         lt_span_key(fingerprint, NULL, 0, span->tokens, span->count, &span->key);
         r->distinct_of[i] = find_distinct(r, i, &span->key);
     }
-    for (size_t start = 0; start < r->distinct; start += LT_LATENT_BATCH_MAX) {
+    for (size_t start = 0; cache->store && start < r->distinct; start += LT_LATENT_BATCH_MAX) {
         size_t batch = r->distinct - start < LT_LATENT_BATCH_MAX ? r->distinct - start : LT_LATENT_BATCH_MAX;
         /* A store that cannot be read is a store full of misses: it says so itself in its counters. */
         (void)lt_store_get(cache->store, r->latents + start, batch, r->lookups + start);
@@ -172,13 +172,15 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
         narrow(r->items[i].latent, latent);
-        if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
+        if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
-    lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
-    lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
-    lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
+    if (cache->counters) {
+        lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
+        lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
+        lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
+    }
     return LT_OK;
 }
 
@@ -193,7 +195,7 @@ static void hand_out(struct resolving *r)
     }
 }
 
-static void count_outcomes(struct lt_counters *counters, const struct resolving *r)
+static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
 {
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
@@ -209,6 +211,10 @@ static void count_outcomes(struct lt_counters *counters, const struct resolving 
     lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, r->count);
     lt_count(counters, LT_COUNTER_SPAN_HITS, hits);
     lt_count(counters, LT_COUNTER_SPAN_MISSES, r->count - hits);
+    if (r->items) {
+        lt_count(counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * time->encode));
+        lt_observe(counters, LT_HISTOGRAM_ENCODE, time->encode);
+    }
 }
 
 int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struct lt_workspace *workspace,
@@ -230,12 +236,9 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     }
     if (code == LT_OK) {
         hand_out(&r);
-        count_outcomes(cache->counters, &r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
-        if (r.items) {
-            lt_count(cache->counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * ret_time->encode));
-            lt_observe(cache->counters, LT_HISTOGRAM_ENCODE, ret_time->encode);
-        }
+        if (cache->counters)
+            count_outcomes(cache->counters, &r, ret_time);
     }
     finish(&r);
     return code;

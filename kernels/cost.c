@@ -235,6 +235,7 @@ struct lt_model_shape lt_cost_rival(const struct lt_model_shape *shape)
                                    .width = shape->width,
                                    .heads = shape->heads,
                                    .context = shape->context,
+                                   .trained = shape->trained,
                                    .window = shape->context};
     rival.decoder_layers = shape->encoder_layers + shape->refiner_layers + shape->mixer_layers + shape->decoder_layers;
     uint64_t least = lt_cost_parameters(&rival), wanted = lt_cost_parameters(shape);

@@ -48,6 +48,7 @@
 #define LT_TEMPERATURE_MAX 10.0
 #define LT_REPETITION_PENALTY_MAX 2.0
 #define LT_LATENT_KEYS_MAX 1024
+#define LT_EXPLAIN_TOKENS_MAX 256 /* of the answer that explain runs */
 
 /* Model files */
 #define LT_MODEL_FILE_BYTES_MAX (4ull << 30)

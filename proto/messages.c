@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "proto/explain_request.h"
 #include "proto/generate_request.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
@@ -170,6 +171,8 @@ static int read_parameters(const msgpack_object *params, struct lt_request *requ
         return read_encode(&parameters, &request->encode);
     case LT_METHOD_SCORE:
         return read_score(&parameters, &request->score);
+    case LT_METHOD_EXPLAIN:
+        return lt_explain_request_read(&parameters, &request->explain);
     case LT_METHOD_LATENT_GET:
         return read_latent_get(&parameters, &request->latent_get);
     case LT_METHOD_CANCEL:
@@ -297,6 +300,9 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_SCORE:
         lt_free(request->score.segments);
+        break;
+    case LT_METHOD_EXPLAIN:
+        lt_free(request->explain.generate.segments);
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);

@@ -19,6 +19,7 @@
     X(GENERATE, "generate")                                                                                            \
     X(ENCODE, "encode")                                                                                                \
     X(SCORE, "score")                                                                                                  \
+    X(EXPLAIN, "explain")                                                                                              \
     X(LATENT_GET, "latent.get")                                                                                        \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
@@ -95,6 +96,11 @@ struct lt_score_request {
     bool in_pieces; /* given as one text: it may be longer than the context */
 };
 
+struct lt_explain_request {
+    struct lt_generate_request generate; /* the prompt, and how it is asked: at temperature 0, not streamed */
+    struct lt_text measure;              /* a long text to run the projection with; NULL: it is counted only */
+};
+
 struct lt_latent_get_request {
     char model[LT_MODEL_NAME_MAX + 1];
     uint8_t (*keys)[LT_SPAN_KEY_BYTES];
@@ -117,6 +123,7 @@ struct lt_request {
         struct lt_generate_request generate;
         struct lt_encode_request encode;
         struct lt_score_request score;
+        struct lt_explain_request explain;
         struct lt_latent_get_request latent_get;
         struct lt_cancel_request cancel;
     };

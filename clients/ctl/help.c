@@ -9,6 +9,7 @@ static const char overview[] =
     "\n"
     "Commands:\n"
     "  generate PROMPT   answer a prompt, as it is made\n"
+    "  explain PROMPT    what it costs to answer a prompt, stage by stage, beside a transformer\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
@@ -48,6 +49,17 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --stop TEXT          end before TEXT; may be given 8 times\n"
         "  --json               one line for each token, {\"type\":\"token\",\"text\":...}, and a last one,\n"
         "                       {\"type\":\"done\",...}, with the text and the receipt\n",
+    [COMMAND_EXPLAIN] =
+        "Usage: latentctl explain [OPTION]... PROMPT\n"
+        "Ask PROMPT (what standard input says if it is -), then run it again with nothing cached, with\n"
+        "everything cached, and through a token-level transformer if the daemon serves one with the same\n"
+        "vocabulary; and show on one page what each stage did and what it cost. Nothing but the first\n"
+        "run is counted or kept.\n"
+        "\n"
+        "  --document FILE  put the text of FILE before the prompt; may be given again\n"
+        "  --model NAME     the model; see latentctl models\n"
+        "  --measure        run prompts of 2,048 tokens as well, and not only count them\n"
+        "  --json           one object, as proto/PROTOCOL.md describes it\n",
     [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
                        "each span its key and where it was found, or why it was not.\n",

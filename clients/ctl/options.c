@@ -17,11 +17,12 @@ static const struct {
     bool wants_argument;
     bool needs_argument;
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", true, true}, [COMMAND_ENCODE] = {"encode", true, true},
-    [COMMAND_SCORE] = {"score", true, true},       [COMMAND_STATS] = {"stats", false, false},
-    [COMMAND_INFO] = {"info", false, false},       [COMMAND_PING] = {"ping", false, false},
-    [COMMAND_MODELS] = {"models", false, false},   [COMMAND_SHUTDOWN] = {"shutdown", false, false},
-    [COMMAND_HELP] = {"help", true, false},        [COMMAND_BENCH] = {"bench", false, false},
+    [COMMAND_GENERATE] = {"generate", true, true},   [COMMAND_ENCODE] = {"encode", true, true},
+    [COMMAND_SCORE] = {"score", true, true},         [COMMAND_EXPLAIN] = {"explain", true, true},
+    [COMMAND_STATS] = {"stats", false, false},       [COMMAND_INFO] = {"info", false, false},
+    [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
+    [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
+    [COMMAND_BENCH] = {"bench", false, false},
 };
 
 enum option_key {
@@ -40,6 +41,7 @@ enum option_key {
     OPTION_STOP,
     OPTION_FORMAT,
     OPTION_DOCUMENT,
+    OPTION_MEASURE,
 };
 
 static const struct option long_options[] = {
@@ -58,6 +60,7 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
 };
 
@@ -73,7 +76,11 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_BENCH);
+        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_BENCH);
+    case OPTION_DOCUMENT:
+        return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
+    case OPTION_MEASURE:
+        return FOR(COMMAND_EXPLAIN);
     default:
         return FOR_GENERATE;
     }
@@ -198,6 +205,9 @@ static bool read_option(struct options *options, int option)
         return true;
     case OPTION_WATCH:
         options->watch = true;
+        return true;
+    case OPTION_MEASURE:
+        options->measure = true;
         return true;
     case OPTION_MODEL:
         options->generate.model = optarg;

@@ -14,6 +14,7 @@ enum command {
     COMMAND_ENCODE,
     COMMAND_SCORE,
     COMMAND_BENCH,
+    COMMAND_EXPLAIN,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -25,10 +26,11 @@ enum command {
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, encode, score and help; else NULL */
+    const char *argument; /* of generate, explain, encode, score and help; else NULL */
     const char *socket;   /* NULL: the default */
     bool json;
     bool watch;
+    bool measure;
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
