@@ -98,7 +98,7 @@ def test_without_a_token_level_model_its_column_is_counted_and_says_so(connectio
 
 
 def test_a_prompt_that_is_too_long_for_the_token_level_model_is_counted(both):
-    run = both.call("explain", {"prompt": "word " * 130})["runs"]["token_level"]
+    run = both.call("explain", {"prompt": "word " * 74})["runs"]["token_level"]
     assert run["measured"] is False and "context" in run["reason"] and run["first_token_ms"] is None
 
 
