@@ -11,6 +11,7 @@
 #include "daemon/explaining.h"
 #include "daemon/generation.h"
 #include "daemon/latent_get.h"
+#include "daemon/near.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
@@ -25,6 +26,7 @@ struct lt_engine {
     struct lt_counters *counters;
     struct lt_cache *cache;
     struct lt_explaining *explaining;
+    struct lt_near *near;
     void (*wake_loop)(void *context);
     void *context;
     pthread_t thread;
@@ -89,7 +91,8 @@ static void answer_written(struct lt_engine *engine, struct lt_job *job, struct 
     }
 }
 
-static void answer_explained(void *context, struct lt_job *job, struct lt_buffer *bytes, const struct lt_error *error)
+/* The last word of those who do more than a task; of near from its own thread. */
+static void answer_for(void *context, struct lt_job *job, struct lt_buffer *bytes, const struct lt_error *error)
 {
     if (error)
         answer_error(context, job, error);
@@ -166,6 +169,8 @@ static const char *model_of(const struct lt_request *request)
         return request->score.model;
     case LT_METHOD_EXPLAIN:
         return request->explain.generate.model;
+    case LT_METHOD_NEAR:
+        return request->near.model;
     default:
         return request->latent_get.model;
     }
@@ -182,7 +187,7 @@ static struct lt_served_model *choose_model(struct lt_engine *engine, const stru
         return NULL;
     }
     bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
-                         request->method == LT_METHOD_EXPLAIN;
+                         request->method == LT_METHOD_EXPLAIN || request->method == LT_METHOD_NEAR;
     if (wants_latents && !lt_model_has_encoder(served->model)) {
         lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
                 lt_model_name(served->model));
@@ -201,6 +206,10 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
     }
     if (job->request->method == LT_METHOD_LATENT_GET) {
         get_latents(engine, job, served->model);
+        return;
+    }
+    if (job->request->method == LT_METHOD_NEAR) {
+        lt_near_begin(engine->near, job, served);
         return;
     }
     if (job->request->method == LT_METHOD_EXPLAIN) {
@@ -406,6 +415,7 @@ void lt_engine_wake(struct lt_engine *engine)
 
 static void free_engine(struct lt_engine *engine)
 {
+    lt_near_destroy(engine->near);
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
     lt_cache_destroy(engine->cache);
@@ -441,10 +451,13 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
                                                      .cache = engine->cache,
                                                      .served = engine->served,
                                                      .served_count = engine->served_count,
-                                                     .answer = answer_explained,
+                                                     .answer = answer_for,
                                                      .context = engine};
     if (code == LT_OK)
         code = lt_explaining_create(&explaining, &engine->explaining);
+    const struct lt_near_options near = {engine->store, engine->latent_type, answer_for, engine};
+    if (code == LT_OK)
+        code = lt_near_create(&near, &engine->near);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;
     if (code) {

@@ -48,6 +48,9 @@
 #define LT_TEMPERATURE_MAX 10.0
 #define LT_REPETITION_PENALTY_MAX 2.0
 #define LT_LATENT_KEYS_MAX 1024
+#define LT_NEAR_COUNT_MAX 100     /* nearest spans of one */
+#define LT_NEAR_SPANS_MAX 64      /* spans to look for at once */
+#define LT_NEAR_QUEUE_MAX 64      /* searches that wait for the one under way */
 #define LT_EXPLAIN_TOKENS_MAX 256 /* of the answer that explain runs */
 
 /* Model files */

@@ -20,6 +20,7 @@
     X(ENCODE, "encode")                                                                                                \
     X(SCORE, "score")                                                                                                  \
     X(EXPLAIN, "explain")                                                                                              \
+    X(NEAR, "near")                                                                                                    \
     X(LATENT_GET, "latent.get")                                                                                        \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
@@ -101,6 +102,12 @@ struct lt_explain_request {
     struct lt_text measure;              /* a long text to run the projection with; NULL: it is counted only */
 };
 
+struct lt_near_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    struct lt_segment segment; /* role document */
+    uint32_t k;                /* default 10 */
+};
+
 struct lt_latent_get_request {
     char model[LT_MODEL_NAME_MAX + 1];
     uint8_t (*keys)[LT_SPAN_KEY_BYTES];
@@ -124,6 +131,7 @@ struct lt_request {
         struct lt_encode_request encode;
         struct lt_score_request score;
         struct lt_explain_request explain;
+        struct lt_near_request near;
         struct lt_latent_get_request latent_get;
         struct lt_cancel_request cancel;
     };

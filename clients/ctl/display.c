@@ -198,6 +198,17 @@ void print_quoted(const char *text, int columns)
     printf("%*s", used < columns ? columns - used : 0, "");
 }
 
+void print_quoted_short(const char *text, int columns)
+{
+    if (escaped_columns(text) + 2 > columns) {
+        print_quoted(text, columns);
+    } else {
+        putchar('"');
+        print_escaped(text);
+        putchar('"');
+    }
+}
+
 bool print_text(const char *text, size_t bytes, bool terminal)
 {
     for (size_t i = 0; i < bytes; i++) {

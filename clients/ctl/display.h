@@ -41,6 +41,9 @@ const char *colour_end(bool enabled);
  */
 void print_quoted(const char *text, int columns);
 
+/* The same in at most `columns`, not filled. */
+void print_quoted_short(const char *text, int columns);
+
 /* Columns that a text takes when it is printed: one for each character. */
 int text_columns(const char *text);
 

@@ -184,20 +184,6 @@ static void print_token(size_t way, const struct latent_value *run)
                                           show_measured(real_at(run, "token_ms")).text});
 }
 
-/* What the model said, cut to one line. */
-static void print_said(const char *text)
-{
-    fputs("  ", stdout);
-    if (escaped_columns(text) + 2 > SAID_COLUMNS) {
-        print_quoted(text, SAID_COLUMNS);
-    } else {
-        putchar('"');
-        print_escaped(text);
-        putchar('"');
-    }
-    putchar('\n');
-}
-
 static void print_answer(const struct context *context, const struct latent_value *reply)
 {
     char beside[128];
@@ -208,7 +194,9 @@ static void print_answer(const struct context *context, const struct latent_valu
         printf("  There was none: the model ended at once.\n");
         return;
     }
-    print_said(word_at(reply, "answer.text"));
+    fputs("  ", stdout);
+    print_quoted_short(word_at(reply, "answer.text"), SAID_COLUMNS);
+    putchar('\n');
     fputs(colour_begin(context->colour, COLOUR_FAINT), stdout);
     print_token_row(
         (const char *const[]){"", "layers", "sees at most", "latents made", "operations", "bytes moved", "time"});

@@ -11,6 +11,7 @@ static const char overview[] =
     "  generate PROMPT   answer a prompt, as it is made\n"
     "  explain PROMPT    what it costs to answer a prompt, stage by stage, beside a transformer\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
+    "  near TEXT         the cached spans that are most like a text\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
@@ -63,6 +64,11 @@ static const char *const texts[COMMAND_COUNT] = {
     [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
                        "each span its key and where it was found, or why it was not.\n",
+    [COMMAND_NEAR] = "Usage: latentctl near [-k N] [--model NAME] [--json] TEXT\n"
+                     "List for each span of TEXT (of standard input if TEXT is -) the cached spans that are nearest\n"
+                     "to it, by the cosine between their latents. Nothing is put into the cache.\n"
+                     "\n"
+                     "  -k, --nearest N   at most N for each, 1 to 100; 10\n",
     [COMMAND_SCORE] =
         "Usage: latentctl score [--model NAME] [--json] FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"

@@ -22,13 +22,14 @@ static const struct {
     [COMMAND_STATS] = {"stats", false, false},       [COMMAND_INFO] = {"info", false, false},
     [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
     [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
-    [COMMAND_BENCH] = {"bench", false, false},
+    [COMMAND_BENCH] = {"bench", false, false},       [COMMAND_NEAR] = {"near", true, true},
 };
 
 enum option_key {
     OPTION_SOCKET = 's',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
+    OPTION_NEAREST = 'k',
     OPTION_JSON = 256,
     OPTION_WATCH,
     OPTION_MODEL,
@@ -60,6 +61,7 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {"nearest", required_argument, NULL, OPTION_NEAREST},
     {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
 };
@@ -76,11 +78,14 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_BENCH);
+        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_BENCH) |
+               FOR(COMMAND_NEAR);
     case OPTION_DOCUMENT:
         return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
     case OPTION_MEASURE:
         return FOR(COMMAND_EXPLAIN);
+    case OPTION_NEAREST:
+        return FOR(COMMAND_NEAR);
     default:
         return FOR_GENERATE;
     }
@@ -188,6 +193,14 @@ static bool read_generate_option(struct options *options, int option)
     }
 }
 
+static bool read_nearest(struct options *options)
+{
+    unsigned long long count = 0;
+    bool good = read_integer(OPTION_NEAREST, 1, LT_NEAR_COUNT_MAX, &count);
+    options->nearest = (uint32_t)count;
+    return good;
+}
+
 static bool read_option(struct options *options, int option)
 {
     switch (option) {
@@ -209,6 +222,8 @@ static bool read_option(struct options *options, int option)
     case OPTION_MEASURE:
         options->measure = true;
         return true;
+    case OPTION_NEAREST:
+        return read_nearest(options);
     case OPTION_MODEL:
         options->generate.model = optarg;
         return true;
@@ -252,7 +267,7 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     const char *narrowest = "";
     int option;
     latent_generate_options_init(&options.generate);
-    while ((option = getopt_long(count, arguments, "s:hV", long_options, NULL)) >= 0) {
+    while ((option = getopt_long(count, arguments, "s:k:hV", long_options, NULL)) >= 0) {
         if (option == '?')
             return fail("the command line is wrong", "");
         if (!read_option(&options, option))

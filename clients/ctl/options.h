@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clients/c/latent.h"
 #include "proto/limits.h"
@@ -15,6 +16,7 @@ enum command {
     COMMAND_SCORE,
     COMMAND_BENCH,
     COMMAND_EXPLAIN,
+    COMMAND_NEAR,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -26,11 +28,12 @@ enum command {
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, explain, encode, score and help; else NULL */
+    const char *argument; /* of generate, explain, encode, near, score and help; else NULL */
     const char *socket;   /* NULL: the default */
     bool json;
     bool watch;
     bool measure;
+    uint32_t nearest; /* how many; 0: the daemon's choice */
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
