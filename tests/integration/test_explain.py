@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from conftest import ROOT, TINY, run_ctl
-from wire import DaemonError
+from conftest import ROOT, generate, run_ctl
+from latentd import Error
 
 LLAMA = ROOT / "tests" / "vectors" / "tiny-llama.gguf"
 PROMPT = "The King had golden hair. He said: no one else!"
@@ -48,9 +48,8 @@ def test_counts_are_those_that_the_kernels_report_of_the_prompt(make_daemon, pro
         for tokens in (1, 32):
             explained[tokens] = connection.call("explain", {**prompt, "max_tokens": tokens})
     with make_daemon(arguments=["--states", "0"]).connect() as connection:  # nothing mixed before: warm as explain means it
-        def generate(tokens):
-            return connection.call("generate", {**prompt, "temperature": 0, "max_tokens": tokens})
-        cold, warm, first_long, long = generate(1), generate(1), generate(32), generate(32)
+        cold, warm, first_long, long = [
+            connection.call("generate", {**prompt, "temperature": 0, "max_tokens": tokens, "stream": False}) for tokens in (1, 1, 32, 32)]
     assert ops(explained[1]["runs"]["cold"], "prompt") == cold["ops"] and cold["ops"]["encode"] > 0
     assert ops(explained[1]["runs"]["warm"], "prompt") == warm["ops"] and warm["ops"]["encode"] == 0
     assert whole(explained[32]["runs"]["warm"]) == long["ops"]
@@ -60,7 +59,7 @@ def test_counts_are_those_that_the_kernels_report_of_the_prompt(make_daemon, pro
 
 def test_token_level_counts_are_those_of_the_token_level_model(both):
     run = both.call("explain", {"prompt": PROMPT})["runs"]["token_level"]
-    reply = both.generate(PROMPT, model="tiny-llama", max_tokens=32)
+    reply = generate(both, PROMPT, model="tiny-llama", max_tokens=32)
     assert run["model"] == "tiny-llama" and run["measured"] and run["reason"] is None
     assert sum(whole(run).values()) == reply["ops"]["decode"]
     assert run["answer_tokens"] in (reply["usage"]["completion_tokens"], reply["usage"]["completion_tokens"] - 1)
@@ -155,29 +154,28 @@ def test_explain_measures_without_a_trace(daemon):
 
 
 def test_others_are_served_meanwhile(daemon):
-    with daemon.connect() as connection, daemon.connect() as other:
-        alone = other.generate(DOCUMENT)["text"]
-        explaining = [connection.send("explain", {"prompt": f"{PROMPT} {n}", "measure": LONG}) for n in range(3)]
-        assert other.generate(DOCUMENT)["text"] == alone
-        replies = [connection.receive() for _ in explaining]
+    with daemon.connect_wire() as wire, daemon.connect() as other:
+        alone = generate(other, DOCUMENT)["text"]
+        explaining = [wire.send("explain", {"prompt": f"{PROMPT} {n}", "measure": LONG}) for n in range(3)]
+        assert generate(other, DOCUMENT)["text"] == alone
+        replies = [wire.receive() for _ in explaining]
     assert sorted(reply[1] for reply in replies) == explaining and all(reply[3]["answer"]["same"] for reply in replies)
 
 
-def test_cancel(daemon):
-    with daemon.connect() as connection:
-        id = connection.send("explain", {"segments": segments(DOCUMENT * 2, PROMPT), "max_tokens": 200, "measure": LONG})
-        assert connection.call("cancel", {"id": id})["cancelled"]
-        with pytest.raises(DaemonError) as failure:
-            connection.wait(id)
-        assert failure.value.name == "cancelled"
-        assert connection.call("stats")["running"] == 0
+def test_cancel(wire):
+    id = wire.send("explain", {"segments": segments(DOCUMENT * 2, PROMPT), "max_tokens": 200, "measure": LONG})
+    cancelling = wire.send("cancel", {"id": id})
+    messages = {message[1]: message for message in (wire.receive(), wire.receive())}
+    assert messages[cancelling][3] == {"cancelled": True} and messages[id][2]["name"] == "cancelled"
+    assert wire.response(wire.send("stats"))[1]["running"] == 0
 
 
 def test_shutdown_answers_it(daemon):
-    with daemon.connect() as connection:
-        id = connection.send("explain", {"prompt": PROMPT})
-        connection.send("shutdown")
-        assert connection.wait(id)["answer"]["same"]
+    with daemon.connect_wire() as wire:
+        id = wire.send("explain", {"prompt": PROMPT})
+        wire.send("shutdown")
+        error, result = wire.response(id)
+    assert error is None and result["answer"]["same"]
     assert daemon.wait() == 0
 
 
@@ -197,7 +195,7 @@ def test_shutdown_answers_it(daemon):
     ({"prompt": "word " * 400}, "context_exceeded", "tokens"),
 ], ids=str)
 def test_bad_input_says_what_is_wrong(both, parameters, name, word):
-    with pytest.raises(DaemonError) as failure:
+    with pytest.raises(Error) as failure:
         both.call("explain", parameters)
     assert failure.value.name == name and word in failure.value.message
     assert both.call("ping") == {"pong": True}

@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
-from conftest import ROOT, SHIPPED, TINY, run_ctl
-from wire import DaemonError
+from conftest import ROOT, SHIPPED, TINY, generate, run_ctl
+from latentd import Error
 
 LLAMA = ROOT / "tests" / "vectors" / "tiny-llama.gguf"
 TEXT = ("The King had golden hair. He said: no one else! The sea is cold and deep. Ships sail on it, far from the land. "
@@ -107,23 +107,23 @@ def test_survives_a_restart(daemon):
 
 
 def test_searches_and_prompts_at_once(daemon):
-    with daemon.connect() as connection, daemon.connect() as other:
+    with daemon.connect() as connection, daemon.connect_wire() as wire:
         stored(connection)
-        alone = other.generate("Why?")["text"]
-        ids = [connection.send("near", {"text": "The King had golden hair."}) for _ in range(20)]
-        assert other.generate("Why?")["text"] == alone
-        replies = [connection.receive() for _ in ids]
+        alone = generate(connection, "Why?")["text"]
+        ids = [wire.send("near", {"text": "The King had golden hair."}) for _ in range(20)]
+        assert generate(connection, "Why?")["text"] == alone
+        replies = [wire.receive() for _ in ids]
     assert sorted(reply[1] for reply in replies) == ids
-    firsts = {json.dumps([(p["text"], p["cosine"]) for p in reply[3]["spans"][0]["nearest"]][:1]) for reply in replies}
-    assert len(firsts) == 1
+    assert {reply[3]["spans"][0]["nearest"][0]["text"] for reply in replies} == {"The King had golden hair."}
 
 
 def test_shutdown_finishes_searches(daemon):
     with daemon.connect() as connection:
         stored(connection)
-        ids = [connection.send("near", {"text": "The King"}) for _ in range(5)]
-        connection.send("shutdown")
-        replies = [connection.receive() for _ in range(6)]
+    with daemon.connect_wire() as wire:
+        ids = [wire.send("near", {"text": "The King"}) for _ in range(5)]
+        wire.send("shutdown")
+        replies = [wire.receive() for _ in range(6)]
     assert {reply[1] for reply in replies if reply[2] is None} >= set(ids)
     assert daemon.wait() == 0
 
@@ -140,7 +140,7 @@ def test_shutdown_finishes_searches(daemon):
 ], ids=str)
 def test_bad_input_says_what_is_wrong(make_daemon, parameters, name, word):
     with make_daemon(arguments=["--model", LLAMA]).connect() as connection:
-        with pytest.raises(DaemonError) as failure:
+        with pytest.raises(Error) as failure:
             connection.call("near", parameters)
         assert failure.value.name == name and word in failure.value.message
 
