@@ -233,20 +233,29 @@ static int run_row(const struct lt_projections *projections, struct lt_projectio
     return code;
 }
 
+static double total(const struct lt_projection_times *times)
+{
+    return times->encode + times->refine + times->mix + times->decode;
+}
+
+/* Seconds that the row's rounds took. */
+static double spent(const struct lt_projection *row)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < row->rounds; i++)
+        seconds += total(&row->times[i]) + row->times[i].answer;
+    return seconds;
+}
+
 int lt_projections_step(struct lt_projections *projections, bool *ret_done)
 {
     for (size_t i = 0; i < projections->count; i++) {
         struct lt_projection *row = &projections->rows[i];
-        if (row->served && row->rounds < LT_PROJECTION_ROUNDS)
+        if (row->served && row->rounds < LT_PROJECTION_ROUNDS && spent(row) < LT_PROJECTION_SECONDS)
             return run_row(projections, row);
     }
     *ret_done = true;
     return LT_OK;
-}
-
-static double total(const struct lt_projection_times *times)
-{
-    return times->encode + times->refine + times->mix + times->decode;
 }
 
 const struct lt_projection_times *lt_projection_times(const struct lt_projection *row)

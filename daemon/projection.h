@@ -14,7 +14,8 @@
 
 #define LT_PROJECTION_TOKENS 2048
 #define LT_PROJECTION_ANSWER 32 /* tokens behind them */
-#define LT_PROJECTION_ROUNDS 3
+#define LT_PROJECTION_ROUNDS 7
+#define LT_PROJECTION_SECONDS 1 /* no new round of a row after that */
 #define LT_PROJECTION_ROWS 8
 
 enum lt_cut { LT_CUT_TOKENS, LT_CUT_FIXED, LT_CUT_MODEL };

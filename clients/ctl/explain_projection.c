@@ -81,7 +81,7 @@ static void print_caveats(const struct context *context, const struct latent_val
         printf("  Spans of 32 are counted for an encoder that takes them; that of %s takes %" PRIu64 ".\n",
                word_at(reply, "model.name"), maximum);
     if (context->options.measure && tokens < number_at(latent_value_at(reply, "projection[0]"), "tokens"))
-        printf("  Runs of more tokens than %s saw in training, %s, show its work, not its wit.\n",
+        printf("  %s was trained on %s tokens at most: longer runs show its work, not its wit.\n",
                word_at(reply, "model.name"), show_count(tokens).text);
 }
 
