@@ -117,6 +117,45 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A cached span that is near."""
+    cosine: float
+    """Of the latents less the mean of all: 1 for the same span."""
+    text: str
+    tokens: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A span of the text, and the cached spans that are nearest to it, the nearest first."""
+    text: str
+    tokens: int
+    key: str
+    nearest: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class NearTimings:
+    """Milliseconds."""
+    tokenize_ms: float = 0.0
+    encode_ms: float = 0.0
+    scan_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Near:
+    """What is near a text."""
+    model: str
+    dimension: int
+    scanned: int
+    """Records that were looked at: all."""
+    timings: NearTimings
+    spans: tuple[Neighbourhood, ...]
+
+
+@dataclass(frozen=True)
 class Counters:
     """What the daemon counts; 0 of what it does not know yet."""
     span_lookups: int = 0
