@@ -38,6 +38,8 @@ struct lt_store_options {
     const char *path;      /* a folder; made if its parent exists (mode 0700) */
     uint64_t budget_bytes; /* disk pages in use; eviction keeps to it. At least LT_STORE_BYTES_MIN */
     enum lt_durability durability;
+    uint64_t memory_bytes;        /* for the latents that are asked for most; 0 keeps none */
+    size_t memory_payload_bytes;  /* of the largest latent to be kept there */
     uint32_t commit_milliseconds; /* 10 */
     size_t commit_bytes;          /* 1 MiB */
 };
@@ -69,7 +71,7 @@ enum lt_lookup {
     LT_LOOKUP_MISS_EVICTED, /* was here and had to go */
     LT_LOOKUP_MISS_CORRUPT, /* was here and failed its check */
     LT_LOOKUP_MISS_EXPIRED, /* is here and its time is over */
-    LT_LOOKUP_HIT_MEMORY,   /* put a moment ago, not yet committed */
+    LT_LOOKUP_HIT_MEMORY,   /* kept in memory, or put a moment ago and not yet committed */
     LT_LOOKUP_HIT_DISK,
 };
 
@@ -109,6 +111,7 @@ struct lt_store_stats {
     uint64_t bytes;   /* of the pages in use, all databases */
     uint64_t budget_bytes;
     uint64_t map_bytes;
+    uint64_t memory_entries; /* latents kept in memory */
     uint64_t waiting;        /* records that wait for the writer */
     uint64_t evictions;      /* since open */
     uint64_t corrupt;        /* records that failed their check, since open */
