@@ -44,6 +44,7 @@ static const struct row {
     {"store_entries", "latents stored", UNIT_COUNT},
     {"store_bytes", "  of bytes", UNIT_BYTES},
     {"store_budget_bytes", "  of a budget of", UNIT_BYTES},
+    {"store_in_memory", "  in memory as well", UNIT_COUNT},
     {"store_waiting", "  waiting to be written", UNIT_COUNT},
     {"evictions", "evictions", UNIT_COUNT},
     {"store_corrupt", "damaged records", UNIT_COUNT},
