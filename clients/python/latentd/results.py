@@ -150,6 +150,7 @@ class Stats(Counters):
     store_entries: int = 0
     store_bytes: int = 0
     store_budget_bytes: int = 0
+    store_in_memory: int = 0
     store_waiting: int = 0
     store_corrupt: int = 0
     store_write_failures: int = 0
