@@ -130,6 +130,8 @@ static void add_store(struct page *page, const struct lt_server *server)
     add_number(page, "latentd_store_bytes", "gauge", "Bytes in use of the store.", (double)store.bytes);
     add_number(page, "latentd_store_budget_bytes", "gauge", "Bytes that the store may use.",
                (double)store.budget_bytes);
+    add_number(page, "latentd_store_memory_entries", "gauge", "Latents that are kept in memory as well.",
+               (double)store.memory_entries);
     add_number(page, "latentd_store_waiting_records", "gauge", "Records that wait to be written.",
                (double)store.waiting);
     add_number(page, "latentd_store_commits_total", "counter", "Groups of records written.", (double)store.commits);
