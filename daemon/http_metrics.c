@@ -50,7 +50,7 @@ static const struct family {
     struct {
         enum lt_counter counter;
         const char *labels; /* NULL: none, and no more of them */
-    } values[5];
+    } values[6];
 } families[] = {
     {"latentd_span_lookups_total", "Spans looked up in the cache.", {{LT_COUNTER_SPAN_LOOKUPS, NULL}}},
     {"latentd_span_hits_total",
@@ -63,6 +63,7 @@ static const struct family {
      {{LT_COUNTER_MISSES_NEW, "{reason=\"new\"}"},
       {LT_COUNTER_MISSES_EVICTED, "{reason=\"evicted\"}"},
       {LT_COUNTER_MISSES_EXPIRED, "{reason=\"expired\"}"},
+      {LT_COUNTER_MISSES_ENCODER, "{reason=\"encoder\"}"},
       {LT_COUNTER_MISSES_CORRUPT, "{reason=\"corrupt\"}"}}},
     {"latentd_singleflight_joined_total",
      "Spans that waited for another one alike to be encoded.",

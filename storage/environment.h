@@ -4,6 +4,7 @@
  *
  *   database   key                          value
  *   meta       "format"                     u32 format version
+ *   meta       "encoders"                   fingerprints of encoders, the latest first
  *   small      u64: order of joining        record (storage/record.h)
  *   main       u64: order of joining        record
  *   index      u64: start of a span key     u64 place: 2 * order, and 1 more if in main

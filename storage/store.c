@@ -15,7 +15,8 @@ const char *lt_lookup_name(enum lt_lookup lookup)
     static const char *const names[] = {
         [LT_LOOKUP_MISS_NEW] = "new",         [LT_LOOKUP_MISS_EVICTED] = "evicted",
         [LT_LOOKUP_MISS_CORRUPT] = "corrupt", [LT_LOOKUP_MISS_EXPIRED] = "expired",
-        [LT_LOOKUP_HIT_MEMORY] = "memory",    [LT_LOOKUP_HIT_DISK] = "disk",
+        [LT_LOOKUP_MISS_ENCODER] = "encoder", [LT_LOOKUP_HIT_MEMORY] = "memory",
+        [LT_LOOKUP_HIT_DISK] = "disk",
     };
     return names[lookup];
 }
@@ -53,6 +54,7 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
         return lt_fail_code(error, LT_ENOMEM);
     store->options = *options;
     store->options.path = NULL;
+    store->options.encoders = NULL;
     store->environment.lock = -1;
     init_locks(store);
     int code = lt_pending_init(&store->pending);
@@ -64,6 +66,8 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
     if (code)
         goto failed;
     code = lt_queues_init(&store->queues, &store->environment);
+    if (code == LT_OK)
+        code = lt_encoders_init(&store->encoders, &store->environment, options->encoders, options->encoder_count);
     if (code == LT_OK)
         code = lt_writer_read_state(store);
     if (code == LT_OK && pthread_create(&store->writer, NULL, lt_writer_run, store) != 0)
@@ -208,6 +212,30 @@ int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count
                    ret_lookups + first);
     lt_reader_end(&store->readers, reader);
     return LT_OK;
+}
+
+void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size_t count, bool *ret_holds)
+{
+    struct lt_reader *reader;
+    memset(ret_holds, 0, count * sizeof *ret_holds);
+    if (lt_reader_begin(&store->readers, &store->environment, &reader) != LT_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place;
+        MDB_val record;
+        struct lt_span_key key;
+        if (lt_reader_find(reader, &store->environment, &keys[i], &place, &record) != LT_OK)
+            continue;
+        lt_record_claimed_key(record.mv_data, record.mv_size, &key);
+        ret_holds[i] = memcmp(&key, &keys[i], sizeof key) == 0;
+    }
+    lt_reader_end(&store->readers, reader);
+}
+
+size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_ENCODER_BYTES])
+{
+    *ret_fingerprints = store->encoders.fingerprints;
+    return store->encoders.count;
 }
 
 /* --- put --- */

@@ -27,6 +27,7 @@ static const struct row {
     {"misses_evicted", "  evicted", UNIT_COUNT},
     {"misses_corrupt", "  damaged", UNIT_COUNT},
     {"misses_expired", "  expired", UNIT_COUNT},
+    {"misses_encoder", "  another encoder's", UNIT_COUNT},
     {"spans_encoded", "spans encoded", UNIT_COUNT},
     {"spans_unstored", "  not stored", UNIT_COUNT},
     {"encode_seconds", "time spent encoding", UNIT_DURATION},

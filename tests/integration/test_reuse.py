@@ -196,3 +196,22 @@ def test_a_model_with_another_encoder_misses(make_daemon):
         names = [model["name"] for model in connection.call("models")["models"]]
         for name in names:
             assert_cold(connection.call("generate", {"prompt": PROMPT, "model": name, "max_tokens": 1}))
+
+
+def test_a_span_of_another_encoder_is_no_new_one(make_daemon, tmp_path):
+    """Also after a restart without the other model: the store remembers whose latents it has."""
+    twin = tmp_path / "twin.gguf"  # queries and keys of the encoder's first layer have changed places
+    query, key, data = b"encoder.blk.0.attn_q.weight", b"encoder.blk.0.attn_k.weight", TINY.read_bytes()
+    assert data.count(query) == data.count(key) == data.count(b"tiny") == 1
+    twin.write_bytes(data.replace(query, b"?" * len(key)).replace(key, query).replace(b"?" * len(key), key).replace(b"tiny", b"twin"))
+    daemon = make_daemon()
+    with daemon.connect() as connection:
+        connection.call("encode", {"text": DOCUMENT})
+    daemon.model = twin
+    daemon.restart()
+    with daemon.connect() as connection:
+        reply = connection.call("encode", {"text": DOCUMENT + " And then?"})
+        assert {span.get("miss") for span in reply["spans"][:-2]} == {"encoder"} and reply["spans"][-1]["miss"] == "new"
+        assert connection.call("stats")["misses_encoder"] >= len(reply["spans"]) - 2
+        again = connection.call("encode", {"text": DOCUMENT})
+        assert again["usage"]["span_misses"] == 0

@@ -222,6 +222,44 @@ static void what_is_read_again_is_kept_in_memory(void **state)
     lt_store_close(store);
 }
 
+static void it_says_what_it_holds(void **state)
+{
+    (void)state;
+    struct lt_store *store = open_store();
+    assert_int_equal(put(store, 1), LT_OK);
+    assert_int_equal(put(store, 3), LT_OK);
+    assert_int_equal(lt_store_flush(store), LT_OK);
+    const struct lt_span_key keys[] = {key_of(1), key_of(2), key_of(3)};
+    bool holds[3];
+    lt_store_holds(store, keys, 3, holds);
+    assert_true(holds[0] && !holds[1] && holds[2]);
+    lt_store_close(store);
+}
+
+/* Those in use first, then the latest; the oldest are forgotten. */
+static void encoders_are_remembered(void **state)
+{
+    (void)state;
+    const uint8_t(*fingerprints)[LT_ENCODER_BYTES];
+    for (uint8_t encoder = 1; encoder < 2 * LT_STORE_ENCODERS_MAX; encoder++) {
+        const uint8_t fingerprint[LT_ENCODER_BYTES] = {encoder}, *const used[] = {fingerprint, fingerprint};
+        const struct lt_store_options options = {.path = path,
+                                                 .budget_bytes = 64 << 20,
+                                                 .commit_milliseconds = 10,
+                                                 .commit_bytes = 1 << 20,
+                                                 .encoders = used,
+                                                 .encoder_count = 2};
+        struct lt_store *store;
+        struct lt_error error;
+        assert_int_equal(lt_store_open(&options, &store, &error), LT_OK);
+        size_t count = lt_store_encoders(store, &fingerprints);
+        assert_int_equal(count, encoder < LT_STORE_ENCODERS_MAX ? encoder : LT_STORE_ENCODERS_MAX);
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(fingerprints[i][0], encoder - i);
+        lt_store_close(store);
+    }
+}
+
 static void lifetime_counters_outlive_the_store(void **state)
 {
     (void)state;
@@ -367,6 +405,8 @@ int main(void)
         IN_A_FOLDER(what_has_expired_is_a_miss_and_is_replaced),
         IN_A_FOLDER(a_latent_replaces_an_expired_one_that_waits),
         IN_A_FOLDER(putting_twice_keeps_one),
+        IN_A_FOLDER(it_says_what_it_holds),
+        IN_A_FOLDER(encoders_are_remembered),
         IN_A_FOLDER(lifetime_counters_outlive_the_store),
         IN_A_FOLDER(batches_in_any_order_find_the_same),
         IN_A_FOLDER(keys_that_begin_alike_are_told_apart),

@@ -130,6 +130,7 @@ class Counters:
     misses_evicted: int = 0
     misses_corrupt: int = 0
     misses_expired: int = 0
+    misses_encoder: int = 0
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
