@@ -125,6 +125,37 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
     }
 }
 
+/* Says of spans that seem to be new which of them another encoder has encoded. */
+static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
+{
+    const uint8_t(*encoders)[LT_ENCODER_BYTES], *own = lt_model_encoder_fingerprint(r->model);
+    size_t encoder_count = lt_store_encoders(cache->store, &encoders), unknown = 0;
+    for (size_t d = 0; d < r->distinct; d++)
+        unknown += r->lookups[d] == LT_LOOKUP_MISS_NEW;
+    if (!unknown || encoder_count < 2)
+        return LT_OK;
+    struct lt_span_key *keys = lt_malloc(unknown * sizeof *keys);
+    bool *holds = lt_malloc(unknown * sizeof *holds);
+    int code = keys && holds ? LT_OK : LT_ENOMEM;
+    for (size_t e = 0; code == LT_OK && e < encoder_count; e++) {
+        size_t count = 0, next = 0;
+        if (memcmp(encoders[e], own, LT_ENCODER_BYTES) == 0)
+            continue;
+        for (size_t d = 0; d < r->distinct; d++) {
+            const struct lt_cache_span *span = r->spans[r->first[d]];
+            if (r->lookups[d] == LT_LOOKUP_MISS_NEW)
+                lt_span_key(encoders[e], NULL, 0, span->tokens, span->count, &keys[count++]);
+        }
+        lt_store_holds(cache->store, keys, count, holds);
+        for (size_t d = 0; d < r->distinct; d++)
+            if (r->lookups[d] == LT_LOOKUP_MISS_NEW && holds[next++])
+                r->lookups[d] = LT_LOOKUP_MISS_ENCODER;
+    }
+    lt_free(keys);
+    lt_free(holds);
+    return code;
+}
+
 /* Into the precision in which it is stored. */
 static void narrow(const float *numbers, struct lt_latent *latent)
 {
@@ -200,7 +231,8 @@ static void count_outcomes(struct lt_counters *counters, const struct resolving 
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
         [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_COUNTER_MISSES_EXPIRED,
-        [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,      [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+        [LT_LOOKUP_MISS_ENCODER] = LT_COUNTER_MISSES_ENCODER, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
     };
     size_t hits = 0;
     for (size_t i = 0; i < r->count; i++) {
@@ -231,9 +263,11 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     int code = prepare(&r);
     if (code == LT_OK) {
         look_up(cache, &r);
+        code = look_for_other_encoders(cache, &r);
         looked_up = lt_clock_seconds();
-        code = encode_misses(cache, &r, workspace);
     }
+    if (code == LT_OK)
+        code = encode_misses(cache, &r, workspace);
     if (code == LT_OK) {
         hand_out(&r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};

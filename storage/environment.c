@@ -161,9 +161,11 @@ static int open_databases(const char *path, struct lt_environment *environment, 
     if (!code && format == LT_ENOTFOUND)
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
     if (!code)
-        code = mdb_dbi_open(transaction, "latents", MDB_CREATE, &environment->latents);
+        code = mdb_dbi_open(transaction, "small", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_SMALL]);
     if (!code)
-        code = mdb_dbi_open(transaction, "fifo", MDB_CREATE, &environment->fifo);
+        code = mdb_dbi_open(transaction, "main", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]);
+    if (!code)
+        code = mdb_dbi_open(transaction, "index", MDB_CREATE | MDB_INTEGERKEY, &environment->index);
     if (!code)
         code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
     if (code) {
@@ -209,7 +211,8 @@ void lt_environment_close(struct lt_environment *environment)
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta, environment->latents, environment->fifo, environment->stats};
+    const MDB_dbi databases[] = {environment->queues[LT_QUEUE_SMALL], environment->queues[LT_QUEUE_MAIN],
+                                 environment->index, environment->meta, environment->stats};
     uint64_t pages = 0, entries = 0;
     for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
         MDB_stat stat;
@@ -217,8 +220,8 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
         if (code)
             return lt_environment_code(code);
         pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-        if (databases[i] == environment->latents)
-            entries = stat.ms_entries;
+        if (i < LT_QUEUE_COUNT)
+            entries += stat.ms_entries;
     }
     *ret_bytes = pages * environment->page_bytes;
     *ret_entries = entries;

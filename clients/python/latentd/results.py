@@ -169,6 +169,7 @@ class Counters:
     misses_evicted: int = 0
     misses_corrupt: int = 0
     misses_expired: int = 0
+    misses_encoder: int = 0
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
@@ -189,6 +190,7 @@ class Stats(Counters):
     store_entries: int = 0
     store_bytes: int = 0
     store_budget_bytes: int = 0
+    store_in_memory: int = 0
     store_waiting: int = 0
     store_corrupt: int = 0
     store_write_failures: int = 0
