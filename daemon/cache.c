@@ -128,8 +128,8 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
 /* Says of spans that seem to be new which of them another encoder has encoded. */
 static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
 {
-    const uint8_t(*encoders)[LT_ENCODER_BYTES], *own = lt_model_encoder_fingerprint(r->model);
-    size_t encoder_count = lt_store_encoders(cache->store, &encoders), unknown = 0;
+    const uint8_t(*encoders)[LT_ENCODER_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
+    size_t encoder_count = cache->store ? lt_store_encoders(cache->store, &encoders) : 0, unknown = 0;
     for (size_t d = 0; d < r->distinct; d++)
         unknown += r->lookups[d] == LT_LOOKUP_MISS_NEW;
     if (!unknown || encoder_count < 2)

@@ -1,6 +1,6 @@
 /* Walking over everything that is stored, a slice at a time: each slice has a read transaction of its own, so that a
- * long walk keeps no old pages alive. What is put or removed meanwhile may be met or not; nothing is met twice that
- * stays where it is. What still waits for the writer is not met. Any thread. */
+ * long walk keeps no old pages alive. What is put or removed meanwhile may be met or not; a record that eviction moves
+ * from one queue to the other may be met twice. What still waits for the writer is not met. Any thread. */
 #ifndef LT_STORAGE_SCAN_H
 #define LT_STORAGE_SCAN_H
 
@@ -8,8 +8,8 @@
 
 /* Where a walk stands. Begin with a zeroed one. */
 struct lt_scan {
-    struct lt_span_key last; /* the key that was looked at last */
-    bool begun;
+    unsigned queue; /* enum lt_queue */
+    uint64_t next;  /* number in the queue of the first record that was not looked at */
 };
 
 /* Called with each sound record whose time is not over; it is valid during the call. */

@@ -153,7 +153,8 @@ int main(int count, char **arguments)
     measurement.mean = room(measurement.dimension, sizeof *measurement.mean);
     measurement.cosines = room(measurement.spans, sizeof *measurement.cosines);
     measurement.store =
-        open_store(arguments[1], LT_STORE_BYTES_MIN + measurement.spans * (measurement.dimension + 4096));
+        open_store(arguments[1], LT_STORE_BYTES_MIN + measurement.spans * (measurement.dimension + 4096), 0,
+                   (uint32_t)measurement.dimension);
     openblas_set_num_threads(1);
     srand48(1);
     fill(&measurement);
