@@ -74,7 +74,7 @@
 #define LT_RECORD_BYTES_MAX (26 + LT_SPAN_KEY_BYTES + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + 8)
 #define LT_STORE_BYTES_MIN (16ull << 20) /* smallest byte budget */
 #define LT_STORE_READERS_MAX 512
-#define LT_STORE_ENCODERS_MAX 16 /* fingerprints that a store remembers */
+#define LT_STORE_ENCODERS_MAX 16  /* fingerprints that a store remembers */
 #define LT_WRITER_QUEUE_MAX 65536 /* records that wait for the writer */
 #define LT_LATENT_BATCH_MAX 4096  /* keys of one lookup */
 
