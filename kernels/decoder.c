@@ -27,29 +27,48 @@ static void embed(struct lt_workspace *workspace)
         for (size_t j = 0; j < width; j++)
             x[j] *= scale;
         if (row->closed > 0)
-            lt_add(x, row->sequence->conditions + (row->closed - 1) * width, width);
+            lt_add(x, lt_sequence_condition(row->sequence, row->closed - 1), width);
     }
 }
 
-/* Row i attends to its window, oldest token first (the ring in two parts), and to the closed spans. */
-static void attend(struct lt_workspace *workspace, size_t layer, size_t i)
+/* Row i enters its window and attends to it, oldest token first: the ring in two parts. */
+static void attend_window(struct lt_workspace *workspace, size_t layer, size_t i)
 {
     const struct lt_row *row = &workspace->rows[i];
-    const struct lt_cache *ring = &row->sequence->window[layer], *memory = &row->sequence->memory[layer];
-    size_t width = workspace->shape->width, heads = workspace->shape->heads, window = workspace->shape->window;
-    const float *turn = workspace->turns + i * workspace->head_width, *query = workspace->query + i * width;
-    size_t slot = (size_t)(row->position % window);
-    lt_rope_rotate(workspace->key + i * width, turn, heads, workspace->head_width, ring->keys + slot * width);
+    const struct lt_ring *ring = &row->sequence->window[layer];
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
+    size_t window = workspace->shape->window, slot = (size_t)(row->position % window);
+    const float *turn = workspace->turns + i * head_width;
+    struct lt_softmax *softmax = workspace->softmaxes + i * heads;
+    float *out = workspace->attended + i * width;
+    lt_rope_rotate(workspace->key + i * width, turn, heads, head_width, ring->keys + slot * width);
     memcpy(ring->values + slot * width, workspace->value + i * width, width * sizeof(float));
-    lt_rope_rotate(query, turn, heads, workspace->head_width, workspace->rotated);
+    lt_rope_rotate(workspace->query + i * width, turn, heads, head_width, workspace->rotated);
     size_t older = row->position >= window ? window - 1 - slot : 0; /* in the slots behind this one */
-    struct lt_attention_part parts[] = {
-        {workspace->rotated, ring->keys + (slot + 1) * width, ring->values + (slot + 1) * width, older},
-        {workspace->rotated, ring->keys, ring->values, slot + 1},
-        {query, memory->keys, memory->values, row->closed},
-    };
-    lt_attend(parts, sizeof parts / sizeof *parts, heads, workspace->head_width, LT_ATTEND_ALWAYS,
-              workspace->attended + i * width);
+    lt_attention_begin(softmax, heads, head_width, LT_ATTEND_ALWAYS, out);
+    lt_attend(workspace->rotated, ring->keys + (slot + 1) * width, ring->values + (slot + 1) * width, older, heads,
+              head_width, softmax, out);
+    lt_attend(workspace->rotated, ring->keys, ring->values, slot + 1, heads, head_width, softmax, out);
+}
+
+/* Every row attends to its window and to its closed spans. */
+static void attend(struct lt_workspace *workspace, size_t layer)
+{
+    struct lt_slots_query *queries = workspace->queries;
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, rows = workspace->row_count;
+    for (size_t i = 0; i < rows; i++) {
+        attend_window(workspace, layer, i);
+        queries[i] = (struct lt_slots_query){
+            .slots = &workspace->rows[i].sequence->memory[layer],
+            .count = workspace->rows[i].closed,
+            .query = workspace->query + i * width,
+            .softmax = workspace->softmaxes + i * heads,
+            .out = workspace->attended + i * width,
+        };
+    }
+    lt_slots_attend(queries, rows);
+    for (size_t i = 0; i < rows; i++)
+        lt_attention_end(queries[i].softmax, heads, workspace->head_width, queries[i].out);
 }
 
 /* Logits of `count` rows whose x stands in `normed`, given to those who want them. */
@@ -97,8 +116,7 @@ static void run_chunk(struct lt_workspace *workspace)
         if (layer == decoder->count - 1)
             lt_recall_look(workspace);
         lt_layer_project(workspace, &decoder->layers[layer]);
-        for (size_t i = 0; i < workspace->row_count; i++)
-            attend(workspace, layer, i);
+        attend(workspace, layer);
         lt_layer_finish(workspace, &decoder->layers[layer]);
     }
     write_logits(workspace);

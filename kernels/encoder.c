@@ -28,17 +28,14 @@ static void embed(struct lt_workspace *workspace, const struct lt_encode_item *i
 
 static void attend(struct lt_workspace *workspace)
 {
-    size_t width = workspace->shape->width;
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
     for (size_t i = 0; i < workspace->row_count; i++) {
         const struct lt_row *row = &workspace->rows[i];
-        struct lt_attention_part span = {
-            .query = workspace->query + i * width,
-            .keys = workspace->key + row->first * width,
-            .values = workspace->value + row->first * width,
-            .count = row->count,
-        };
-        lt_attend(&span, 1, workspace->shape->heads, workspace->head_width, LT_ATTEND_ALWAYS,
-                  workspace->attended + i * width);
+        float *out = workspace->attended + i * width;
+        lt_attention_begin(workspace->softmaxes, heads, head_width, LT_ATTEND_ALWAYS, out);
+        lt_attend(workspace->query + i * width, workspace->key + row->first * width,
+                  workspace->value + row->first * width, row->count, heads, head_width, workspace->softmaxes, out);
+        lt_attention_end(workspace->softmaxes, heads, head_width, out);
     }
 }
 

@@ -47,13 +47,17 @@ int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size
 
 /* --- sequence --- */
 
-/* An empty sequence with room for `spans` latents; it grows when more are mixed. LT_ENOMEM. */
+/* An empty sequence with room for `spans` latents. LT_ENOMEM. */
 int lt_sequence_create(const struct lt_model *model, size_t spans, struct lt_sequence **ret_sequence);
 void lt_sequence_destroy(struct lt_sequence *sequence);
 
+/* Makes room for so many spans in all, and for a segment of so many; until there are more, mixing allocates nothing.
+ * LT_ENOMEM: what is there stays. */
+int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans, size_t segment);
+
 /* Makes `sequence`, which must be empty, stand where `from` stood after its first `spans` spans, of which the last
  * `segment` were in one segment: those that `from` began last, or none. Tokens that either was fed are of no matter.
- * LT_ENOMEM: it stays empty. */
+ * Memory is shared where it can be, so both must stay with one thread. LT_ENOMEM: it stays empty. */
 int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment);
 
 /* Forgets all but the first `spans` spans, of which the last `segment` were in one segment, as in lt_sequence_copy. */
@@ -68,7 +72,7 @@ int lt_sequence_mark(struct lt_sequence *sequence, const float *logits);
  * another sequence alike: nothing was changed. */
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits);
 
-/* Memory that a sequence takes. */
+/* Memory that a sequence takes, what it shares with others included. */
 size_t lt_sequence_bytes(const struct lt_sequence *sequence);
 
 /* Spans mixed so far. */

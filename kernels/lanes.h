@@ -23,6 +23,25 @@ LT_INLINE void lt_vector_store(const lt_vector *from, float *to)
     memcpy(to, from, sizeof *from);
 }
 
+/* to = the greater of both, lane by lane. */
+LT_INLINE void lt_vector_raise(lt_vector *to, const lt_vector *other)
+{
+    lt_vector_order is_greater = *other > *to;
+    *to = (lt_vector)(((lt_vector_order)*other & is_greater) | ((lt_vector_order)*to & ~is_greater));
+}
+
+LT_INLINE float lt_vector_greatest(const lt_vector *vector)
+{
+    lt_vector v = *vector, other;
+    other = __builtin_shuffle(v, (lt_vector_order){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7});
+    lt_vector_raise(&v, &other);
+    other = __builtin_shuffle(v, (lt_vector_order){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
+    lt_vector_raise(&v, &other);
+    other = __builtin_shuffle(v, (lt_vector_order){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
+    lt_vector_raise(&v, &other);
+    return v[0] > v[1] ? v[0] : v[1];
+}
+
 /* Halves are added until one lane is left. */
 LT_INLINE float lt_vector_sum(const lt_vector *vector)
 {

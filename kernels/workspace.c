@@ -30,14 +30,17 @@ int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_
         {&workspace->turns, LT_ROWS * workspace->head_width},
         {&workspace->rotated, width},
         {&workspace->slots, LT_CHUNK_SPANS * shape->span_maximum * width},
+        {&workspace->recall_keys, LT_CHUNK_SPANS * shape->span_maximum * shape->recall},
+        {&workspace->recall_values, LT_CHUNK_SPANS * shape->span_maximum * shape->recall},
         {&workspace->logits, LT_LOGIT_ROWS * (size_t)shape->vocabulary},
     };
     size_t total = 0, at = 0;
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
         total += (buffers[i].count + 15) & ~(size_t)15; /* whole cache lines */
     workspace->memory = lt_alloc_aligned(total * sizeof(float));
+    workspace->softmaxes = lt_malloc(LT_ROWS * shape->heads * sizeof *workspace->softmaxes);
     workspace->rates = lt_malloc(workspace->head_width / 2 * sizeof *workspace->rates);
-    if (!workspace->memory || !workspace->rates) {
+    if (!workspace->memory || !workspace->rates || !workspace->softmaxes) {
         lt_workspace_destroy(workspace);
         return LT_ENOMEM;
     }
@@ -57,6 +60,7 @@ void lt_workspace_destroy(struct lt_workspace *workspace)
     lt_crew_destroy(workspace->crew);
     lt_free(workspace->memory);
     lt_free(workspace->rates);
+    lt_free(workspace->softmaxes);
     lt_free(workspace);
 }
 

@@ -32,20 +32,24 @@ struct lt_workspace {
     const struct lt_model_shape *shape;
     struct lt_crew *crew;
     size_t head_width;
-    double *rates;   /* of rotary positions */
-    float *memory;   /* the rest, in one piece */
-    float *x;        /* [LT_ROWS][D] the residual stream */
-    float *normed;   /* [LT_ROWS][D] */
-    float *query;    /* [LT_ROWS][D] */
-    float *key;      /* [LT_ROWS][D] */
-    float *value;    /* [LT_ROWS][D] */
-    float *attended; /* [LT_ROWS][D] */
-    float *gate;     /* [LT_ROWS][feed_forward] */
-    float *up;       /* [LT_ROWS][feed_forward] */
-    float *turns;    /* [LT_ROWS][head width] cos and sin of each row's position */
-    float *rotated;  /* [D] */
-    float *slots;    /* [LT_CHUNK_SPANS][span maximum][D] */
-    float *logits;   /* [LT_LOGIT_ROWS][vocabulary] */
+    double *rates;                /* of rotary positions */
+    float *memory;                /* the rest, in one piece */
+    float *x;                     /* [LT_ROWS][D] the residual stream */
+    float *normed;                /* [LT_ROWS][D] */
+    float *query;                 /* [LT_ROWS][D] */
+    float *key;                   /* [LT_ROWS][D] */
+    float *value;                 /* [LT_ROWS][D] */
+    float *attended;              /* [LT_ROWS][D] */
+    float *gate;                  /* [LT_ROWS][feed_forward] */
+    float *up;                    /* [LT_ROWS][feed_forward] */
+    float *turns;                 /* [LT_ROWS][head width] cos and sin of each row's position */
+    float *rotated;               /* [D] */
+    float *slots;                 /* [LT_CHUNK_SPANS][span maximum][D] */
+    float *recall_keys;           /* [LT_CHUNK_SPANS][span maximum][recall] */
+    float *recall_values;         /* the same */
+    float *logits;                /* [LT_LOGIT_ROWS][vocabulary] */
+    struct lt_softmax *softmaxes; /* [LT_ROWS][heads] */
+    struct lt_slots_query queries[LT_ROWS];
     struct lt_row rows[LT_ROWS];
     size_t row_count;
 };
