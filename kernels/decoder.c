@@ -145,16 +145,16 @@ static void add_row(struct lt_workspace *workspace, struct lt_decode_item *item,
         item->operations += 2 * (uint64_t)shape->vocabulary * shape->width;
 }
 
-int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size_t count)
+static size_t rows_of(const void *items, size_t index)
 {
-    for (size_t i = 0; i < count; i++)
-        for (size_t index = 0; index < items[i].count; index++)
-            if (items[i].tokens[index] >= workspace->shape->vocabulary ||
-                (items[i].targets && items[i].targets[index] >= workspace->shape->vocabulary) ||
-                items[i].closed[index] > items[i].sequence->spans)
-                return LT_EINTERNAL;
+    return ((const struct lt_decode_item *)items)[index].count;
+}
+
+static void run_items(struct lt_workspace *workspace, void *all, size_t first, size_t end)
+{
+    struct lt_decode_item *items = all;
     workspace->row_count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
@@ -164,5 +164,17 @@ int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size
     }
     if (workspace->row_count > 0)
         run_chunk(workspace);
+}
+
+int lt_decode(struct lt_workspace *workspace, struct lt_decode_item *items, size_t count)
+{
+    static const struct lt_work work = {rows_of, run_items};
+    for (size_t i = 0; i < count; i++)
+        for (size_t index = 0; index < items[i].count; index++)
+            if (items[i].tokens[index] >= workspace->shape->vocabulary ||
+                (items[i].targets && items[i].targets[index] >= workspace->shape->vocabulary) ||
+                items[i].closed[index] > items[i].sequence->spans)
+                return LT_EINTERNAL;
+    lt_workspace_run(workspace, &work, items, count);
     return LT_OK;
 }

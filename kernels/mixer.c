@@ -176,16 +176,17 @@ static int reserve(const struct lt_mix_item *item)
     return lt_sequence_reserve(item->sequence, item->sequence->spans + item->count, longest);
 }
 
-int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+static size_t rows_of(const void *items, size_t index)
 {
+    return ((const struct lt_mix_item *)items)[index].count;
+}
+
+static void run_items(struct lt_workspace *workspace, void *all, size_t first, size_t end)
+{
+    struct lt_mix_item *items = all;
     double refine_seconds = 0, mix_seconds = 0;
-    for (size_t i = 0; i < count; i++) {
-        int rc = reserve(&items[i]);
-        if (rc != LT_OK)
-            return rc;
-    }
     workspace->row_count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_operations = items[i].mix_operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
@@ -195,9 +196,20 @@ int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t cou
     }
     if (workspace->row_count > 0)
         run_chunk(workspace, &refine_seconds, &mix_seconds);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_seconds = refine_seconds;
         items[i].mix_seconds = mix_seconds;
     }
+}
+
+int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+{
+    static const struct lt_work work = {rows_of, run_items};
+    for (size_t i = 0; i < count; i++) {
+        int rc = reserve(&items[i]);
+        if (rc != LT_OK)
+            return rc;
+    }
+    lt_workspace_run(workspace, &work, items, count);
     return LT_OK;
 }

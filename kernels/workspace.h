@@ -1,5 +1,8 @@
 /* Scratch memory of one thread, of fixed size: calls of any length go through it in chunks of LT_ROWS rows, so that
- * nothing is allocated, and nothing can fail, while a sequence's state is being changed. */
+ * nothing is allocated, and nothing can fail, while a sequence's state is being changed.
+ *
+ * There are two ways of using more threads. Where a call has many items of about the same size, each thread takes some
+ * of them all the way, with a workspace of its own (lt_workspace_run). Else the threads share each large product. */
 #ifndef LT_KERNELS_WORKSPACE_H
 #define LT_KERNELS_WORKSPACE_H
 
@@ -30,7 +33,9 @@ struct lt_workspace {
     const struct lt_model *model;
     const struct lt_weights *weights;
     const struct lt_model_shape *shape;
-    struct lt_crew *crew;
+    struct lt_crew *crew;          /* for products; NULL: this thread alone */
+    struct lt_workspace **helpers; /* [helper_count] of the crew's other threads */
+    size_t helper_count;
     size_t head_width;
     double *rates;                /* of rotary positions */
     float *memory;                /* the rest, in one piece */
@@ -53,6 +58,15 @@ struct lt_workspace {
     struct lt_row rows[LT_ROWS];
     size_t row_count;
 };
+
+/* What a call does with its items, one or more at a time. */
+struct lt_work {
+    size_t (*rows)(const void *items, size_t index);                                    /* of one item */
+    void (*run)(struct lt_workspace *workspace, void *items, size_t first, size_t end); /* of items first..end-1 */
+};
+
+/* Runs items 0..count-1, on all threads if that pays; each item's work is done by one of them as if it was alone. */
+void lt_workspace_run(struct lt_workspace *workspace, const struct lt_work *work, void *items, size_t count);
 
 /* Sets turns of every row from its position, or its slot if `by_slot`. */
 void lt_workspace_turn(struct lt_workspace *workspace, bool by_slot);

@@ -33,7 +33,7 @@ struct streams {
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(getenv("WALL")?CLOCK_MONOTONIC:CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -174,6 +174,8 @@ int main(int count, char **arguments)
     s.logits = calloc(s.count * shape->vocabulary, sizeof *s.logits);
     s.latents = calloc(latents * shape->width, sizeof *s.latents);
     int code = lt_workspace_create(model, &s.workspace);
+    if (getenv("THREADS"))
+        lt_workspace_set_threads(s.workspace, (uint32_t)atoi(getenv("THREADS")));
     if (code == 0)
         code = begin(&s, &greedy);
     if (code == 0)

@@ -140,8 +140,9 @@ static void test_many_spans_pass_in_chunks(void **state)
     free(latents);
 }
 
-/* All samples side by side, in calls of `step` spans and tokens; the logits after the last token of each. */
-static void run_together(const struct fixture *fixture, size_t step, float *logits[3])
+/* All samples side by side, on some threads, in calls of `step` spans and tokens; the logits after the last token of
+ * each. */
+static void run_together(const struct fixture *fixture, uint32_t threads, size_t step, float *logits[3])
 {
     struct lt_workspace *workspace;
     struct lt_sequence *sequences[3];
@@ -149,6 +150,7 @@ static void run_together(const struct fixture *fixture, size_t step, float *logi
     struct lt_mix_item mixes[3];
     struct lt_decode_item decodes[3];
     assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_workspace_set_threads(workspace, threads), LT_OK);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(lt_sequence_create(fixture->model, 0, &sequences[i]), LT_OK);
     for (size_t at = 0;; at += step) {
@@ -197,7 +199,7 @@ static void test_company_and_steps_change_no_bit(void **state)
         float *together[3];
         for (size_t i = 0; i < 3; i++)
             together[i] = calloc(vocabulary, sizeof(float));
-        run_together(fixture, step, together);
+        run_together(fixture, step % 2 ? 1 : 3, step, together);
         for (size_t i = 0; i < 3; i++) {
             const struct sample *sample = &fixture->samples[i];
             float *alone = run_sample(sample, true);
