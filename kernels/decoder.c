@@ -1,7 +1,10 @@
 /* Raw tokens and mixed latents -> logits: layers whose one softmax covers the window of raw tokens (with positions) and
  * all closed spans (without: the mixer has put them in), and recall in front of the last of them. Keys and values of
  * spans were made when they were mixed. A llama model is the same with a window of its whole context, which is its KV
- * cache, and no spans. */
+ * cache, and no spans.
+ *
+ * Of a prompt's tokens most are there for the last one to see: a token leaves the chunk as soon as nothing that it adds
+ * to a higher layer will be looked at again. */
 #include <string.h>
 
 #include "kernels/attention.h"
@@ -31,44 +34,75 @@ static void embed(struct lt_workspace *workspace)
     }
 }
 
-/* Row i enters its window and attends to it, oldest token first: the ring in two parts. */
+static void enter_window(struct lt_workspace *workspace, size_t layer, size_t i)
+{
+    const struct lt_row *row = &workspace->rows[i];
+    const struct lt_ring *ring = &row->sequence->window[layer];
+    size_t width = workspace->shape->width, slot = (size_t)(row->position % workspace->shape->window);
+    lt_rope_rotate(workspace->key + i * width, workspace->turns + i * workspace->head_width, workspace->shape->heads,
+                   workspace->head_width, ring->keys + slot * width);
+    memcpy(ring->values + slot * width, workspace->value + i * width, width * sizeof(float));
+}
+
+/* In the order of the ring. */
 static void attend_window(struct lt_workspace *workspace, size_t layer, size_t i)
 {
     const struct lt_row *row = &workspace->rows[i];
     const struct lt_ring *ring = &row->sequence->window[layer];
     size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
-    size_t window = workspace->shape->window, slot = (size_t)(row->position % window);
-    const float *turn = workspace->turns + i * head_width;
+    size_t count = row->position < workspace->shape->window ? (size_t)row->position + 1 : workspace->shape->window;
     struct lt_softmax *softmax = workspace->softmaxes + i * heads;
     float *out = workspace->attended + i * width;
-    lt_rope_rotate(workspace->key + i * width, turn, heads, head_width, ring->keys + slot * width);
-    memcpy(ring->values + slot * width, workspace->value + i * width, width * sizeof(float));
-    lt_rope_rotate(workspace->query + i * width, turn, heads, head_width, workspace->rotated);
-    size_t older = row->position >= window ? window - 1 - slot : 0; /* in the slots behind this one */
+    lt_rope_rotate(workspace->query + i * width, workspace->turns + i * head_width, heads, head_width,
+                   workspace->rotated);
     lt_attention_begin(softmax, heads, head_width, LT_ATTEND_ALWAYS, out);
-    lt_attend(workspace->rotated, ring->keys + (slot + 1) * width, ring->values + (slot + 1) * width, older, heads,
-              head_width, softmax, out);
-    lt_attend(workspace->rotated, ring->keys, ring->values, slot + 1, heads, head_width, softmax, out);
+    lt_attend(workspace->rotated, ring->keys, ring->values, count, heads, head_width, softmax, out);
 }
 
-/* Every row attends to its window and to its closed spans. */
+/* What is still needed of a row, to the place of another that is not. */
+static void move_row(struct lt_workspace *workspace, size_t from, size_t to)
+{
+    size_t width = workspace->shape->width, head_width = workspace->head_width;
+    workspace->rows[to] = workspace->rows[from];
+    memcpy(workspace->x + to * width, workspace->x + from * width, width * sizeof(float));
+    memcpy(workspace->query + to * width, workspace->query + from * width, width * sizeof(float));
+    memcpy(workspace->turns + to * head_width, workspace->turns + from * head_width, head_width * sizeof(float));
+}
+
+/* How far behind a token may be for a layer's output to be of use: later ones see it in the windows of the layers
+ * above. Its keys and values are, in the layer's own window as well. */
+static size_t useful_behind(const struct lt_model_shape *shape, size_t layer)
+{
+    return (shape->decoder_layers - 1 - layer) * (shape->window - 1);
+}
+
+/* All rows enter their windows. Those whose output is of use, which become the rows of the chunk, attend to them and to
+ * their closed spans. */
 static void attend(struct lt_workspace *workspace, size_t layer)
 {
     struct lt_slots_query *queries = workspace->queries;
-    size_t width = workspace->shape->width, heads = workspace->shape->heads, rows = workspace->row_count;
-    for (size_t i = 0; i < rows; i++) {
-        attend_window(workspace, layer, i);
-        queries[i] = (struct lt_slots_query){
-            .slots = &workspace->rows[i].sequence->memory[layer],
-            .count = workspace->rows[i].closed,
-            .query = workspace->query + i * width,
-            .softmax = workspace->softmaxes + i * heads,
-            .out = workspace->attended + i * width,
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
+    size_t most = useful_behind(workspace->shape, layer), rows = 0;
+    for (size_t i = 0; i < workspace->row_count; i++) {
+        enter_window(workspace, layer, i);
+        if (workspace->rows[i].behind > most)
+            continue;
+        if (rows < i)
+            move_row(workspace, i, rows);
+        const struct lt_row *row = &workspace->rows[rows];
+        queries[rows] = (struct lt_slots_query){
+            .slots = &row->sequence->memory[layer],
+            .count = row->closed,
+            .query = workspace->query + rows * width,
+            .softmax = workspace->softmaxes + rows * heads,
+            .out = workspace->attended + rows * width,
         };
+        attend_window(workspace, layer, rows++);
     }
+    workspace->row_count = rows;
     lt_slots_attend(queries, rows);
     for (size_t i = 0; i < rows; i++)
-        lt_attention_end(queries[i].softmax, heads, workspace->head_width, queries[i].out);
+        lt_attention_end(queries[i].softmax, heads, head_width, queries[i].out);
 }
 
 /* Logits of `count` rows whose x stands in `normed`, given to those who want them. */
@@ -123,24 +157,39 @@ static void run_chunk(struct lt_workspace *workspace)
     workspace->row_count = 0;
 }
 
+/* Operations of the layers for a token that has so many of its item behind it. */
+static uint64_t layer_operations(const struct lt_model_shape *shape, uint64_t keys, size_t behind)
+{
+    uint64_t operations = 0, enter = 2 * 3 * (uint64_t)shape->width * shape->width;
+    for (size_t layer = 0; layer < shape->decoder_layers; layer++)
+        if (behind <= useful_behind(shape, layer))
+            operations += lt_layer_operations(shape) + lt_attention_operations(shape, keys);
+        else if (layer == 0 || behind <= useful_behind(shape, layer - 1))
+            operations += enter;
+    return operations;
+}
+
 /* Takes up the token as the newest of its sequence and counts its operations. */
 static void add_row(struct lt_workspace *workspace, struct lt_decode_item *item, size_t index)
 {
     const struct lt_model_shape *shape = workspace->shape;
     bool last = index + 1 == item->count;
     uint64_t position = item->sequence->position++;
+    size_t behind = item->targets ? 0 : item->count - index - (item->logits ? 1 : 0);
     workspace->rows[workspace->row_count++] = (struct lt_row){
         .sequence = item->sequence,
         .position = position,
         .token = item->tokens[index],
         .closed = item->closed[index],
+        .behind = behind,
         .logits = last ? item->logits : NULL,
         .nats = item->targets ? item->nats + index : NULL,
         .target = item->targets ? item->targets[index] : 0,
     };
     uint64_t keys = item->closed[index] + (position < shape->window ? position + 1 : shape->window);
-    item->operations += shape->decoder_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, keys));
-    item->operations += lt_recall_look_operations(shape, item->closed[index]);
+    item->operations += layer_operations(shape, keys, behind);
+    if (shape->decoder_layers == 1 || behind <= useful_behind(shape, shape->decoder_layers - 2))
+        item->operations += lt_recall_look_operations(shape, item->closed[index]);
     if (item->targets || (last && item->logits))
         item->operations += 2 * (uint64_t)shape->vocabulary * shape->width;
 }

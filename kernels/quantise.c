@@ -13,18 +13,17 @@
 
 LT_INLINE float greatest_of(const float *x, size_t count)
 {
-    float lanes[LT_LANES] = {0};
+    lt_vector greatest = {0}, next;
     size_t i = 0;
-    for (; i + LT_LANES <= count; i += LT_LANES)
-        for (size_t lane = 0; lane < LT_LANES; lane++) {
-            float magnitude = fabsf(x[i + lane]);
-            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
-        }
+    for (; i + LT_LANES <= count; i += LT_LANES) {
+        lt_vector_load(&next, x + i);
+        next = (lt_vector)((lt_vector_order)next & INT32_MAX); /* without its sign */
+        lt_vector_raise(&greatest, &next);
+    }
+    float result = lt_vector_greatest(&greatest);
     for (; i < count; i++)
-        lanes[0] = fabsf(x[i]) > lanes[0] ? fabsf(x[i]) : lanes[0];
-    for (size_t lane = 1; lane < LT_LANES; lane++)
-        lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
-    return lanes[0];
+        result = fabsf(x[i]) > result ? fabsf(x[i]) : result;
+    return result;
 }
 
 LT_BODY lt_quantise_body(const float *x, size_t rows, size_t inputs, int8_t *values, float *scales, int32_t *sums)

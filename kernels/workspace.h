@@ -22,6 +22,7 @@ struct lt_row {
     const float *latent; /* mix */
     uint32_t token;      /* decode */
     uint32_t closed;     /* decode */
+    size_t behind;       /* decode: how far the next token is behind it whose output is wanted; 0: its own is */
     float *logits;       /* decode: where they are wanted, else NULL */
     float *nats;         /* decode: where the score of `target` is wanted, else NULL */
     uint32_t target;     /* decode */
