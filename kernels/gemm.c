@@ -227,9 +227,10 @@ static void multiply_block(const struct product *product, const struct block *bl
         }
 }
 
-/* One thread's share of a product: some of the panels, for all rows. */
-static void multiply(const void *context, size_t part, size_t parts)
+/* A part of a product: some of the panels, for all rows. */
+static void multiply(const void *context, size_t worker, size_t part, size_t parts)
 {
+    (void)worker;
     const struct product *product = context;
     size_t panels = panel_count(product->matrix), first = panels * part / parts, last = panels * (part + 1) / parts;
     for (size_t row = 0; row < product->rows; row += ROW_BLOCK) {
@@ -238,9 +239,10 @@ static void multiply(const void *context, size_t part, size_t parts)
     }
 }
 
-/* The same where weights are int8: each thread rounds all rows for itself, which takes a small share of the time. */
-static void multiply_rounded(const void *context, size_t part, size_t parts)
+/* The same where weights are int8: for each part all rows are rounded, which takes a small share of the time. */
+static void multiply_rounded(const void *context, size_t worker, size_t part, size_t parts)
 {
+    (void)worker;
     const struct product *product = context;
     size_t inputs = product->matrix->inputs, most = INT8_BYTES / lt_int8_padded(inputs);
     size_t panels = panel_count(product->matrix), first = panels * part / parts, last = panels * (part + 1) / parts;
@@ -260,7 +262,9 @@ void lt_gemm_with(const struct lt_tile_kernel *kernel, struct lt_crew *crew, con
 {
     struct product product = {.kernel = kernel, .matrix = matrix, .x = x, .rows = rows, .y = y, .add = add};
     bool large = (uint64_t)rows * matrix->inputs * matrix->outputs >= SHARED_PRODUCT;
-    lt_crew_run(large ? crew : NULL, matrix->type == LT_PANEL_INT8 ? multiply_rounded : multiply, &product);
+    lt_crew_work *work = matrix->type == LT_PANEL_INT8 ? multiply_rounded : multiply;
+    crew = large ? crew : NULL;
+    lt_crew_run(crew, lt_crew_threads(crew), work, &product);
 }
 
 void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add)

@@ -6,7 +6,8 @@
 #include "kernels/rope.h"
 #include "proto/alloc.h"
 
-#define ROWS_TO_SHARE 4 /* for each thread, at least: waking it takes about as long as one */
+#define ROWS_OF_PART 4    /* at least: waking a thread takes about as long as one */
+#define PARTS_OF_THREAD 2 /* so that one who comes late leaves some of its work to others */
 
 int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_workspace)
 {
@@ -111,10 +112,10 @@ struct shared_work {
 };
 
 /* The items that begin in one of equal parts of all rows. */
-static void run_part(const void *context, size_t part, size_t parts)
+static void run_part(const void *context, size_t worker, size_t part, size_t parts)
 {
     const struct shared_work *shared = context;
-    struct lt_workspace *workspace = part == 0 ? shared->workspace : shared->workspace->helpers[part - 1];
+    struct lt_workspace *workspace = worker == 0 ? shared->workspace : shared->workspace->helpers[worker - 1];
     size_t first = 0, begin = 0, end;
     for (; first < shared->count && begin * parts < shared->rows * part; first++)
         begin += shared->work->rows(shared->items, first);
@@ -125,20 +126,21 @@ static void run_part(const void *context, size_t part, size_t parts)
 
 void lt_workspace_run(struct lt_workspace *workspace, const struct lt_work *work, void *items, size_t count)
 {
-    size_t rows = 0, most = 0, parts = workspace->helper_count + 1;
+    size_t rows = 0, most = 0, threads = lt_crew_threads(workspace->crew);
     for (size_t i = 0; i < count; i++) {
         size_t here = work->rows(items, i);
         rows += here;
         most = here > most ? here : most;
     }
-    if (parts == 1 || rows < ROWS_TO_SHARE * parts || most * parts > rows) {
+    size_t parts = rows / ROWS_OF_PART < PARTS_OF_THREAD * threads ? rows / ROWS_OF_PART : PARTS_OF_THREAD * threads;
+    if (threads == 1 || parts < 2 || most * threads > rows) {
         work->run(workspace, items, 0, count);
         return;
     }
     struct shared_work shared = {workspace, work, items, count, rows};
     struct lt_crew *crew = workspace->crew;
     workspace->crew = NULL; /* it is busy: products stay in their thread */
-    lt_crew_run(crew, run_part, &shared);
+    lt_crew_run(crew, parts, run_part, &shared);
     workspace->crew = crew;
 }
 

@@ -1,14 +1,18 @@
-/* A step of decoding by itself: one token for each of so many streams, behind prompts of so many spans, with a span of
- * an answer closed and mixed every SPAN_TOKENS tokens as in the daemon. Prints medians over the steps in microseconds
- * of processor time of the calling thread, which other programs disturb less than the clock on the wall.
+/* A step of decoding by itself: one token for each of so many streams, behind a prompt that they share or prompts of
+ * their own, with a span of an answer closed and mixed every SPAN_TOKENS tokens as in the daemon. Prints medians over
+ * the steps: in microseconds of the thread's processor time, which other programs disturb less than the clock on the
+ * wall, or by that clock if there are more threads.
  *
- *   build/tests/bench/decode MODEL [streams [spans [steps]]]      32 streams, 230 spans, 90 steps
- *   perf record build/tests/bench/decode MODEL                    where the time goes
+ *   build/tests/bench/decode [options] MODEL
+ *     -s STREAMS (32)  -p SPANS (230) of a prompt  -n STEPS (90)  -t THREADS (1)
+ *     -o  every stream has a prompt of its own      -f  weights as the file has them instead of int8
+ *   perf record build/tests/bench/decode MODEL      where the time goes
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "kernels/islet.h"
 #include "kernels/sampler.h"
@@ -21,7 +25,7 @@ struct streams {
     const struct lt_model *model;
     struct lt_workspace *workspace;
     size_t count, spans;
-    bool shared; /* one prompt for all */
+    bool own; /* a prompt for each */
     struct lt_sequence **sequences;
     struct lt_sampler **samplers;
     struct lt_decode_item *decodes;
@@ -30,10 +34,12 @@ struct streams {
     float *logits, *latents;
 };
 
+static clockid_t clock_used = CLOCK_THREAD_CPUTIME_ID;
+
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(getenv("WALL")?CLOCK_MONOTONIC:CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock_used, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
@@ -78,7 +84,7 @@ static int begin(struct streams *streams, const struct lt_sampling *sampling)
             return 1;
         struct lt_mix_item mix = {
             .sequence = streams->sequences[i], .latents = streams->latents, .starts = starts, .count = streams->spans};
-        if (streams->shared && i > 0) {
+        if (!streams->own && i > 0) {
             if (lt_sequence_copy(streams->sequences[i], streams->sequences[0], streams->spans, 0))
                 return 1;
         } else if (make_latents(streams, streams->spans) || lt_mix(streams->workspace, &mix, 1)) {
@@ -140,61 +146,99 @@ static int measure(struct streams *streams, size_t steps)
     }
     for (size_t s = 0; s < STAGES; s++)
         printf("%-7s %9.1f us\n", names[s], 1e6 * median(samples + s * steps, steps));
-    printf("%-7s %9.1f us, %.0f tokens a second of processor time\n", "step",
-           1e6 * median(samples + STAGES * steps, steps), (double)(streams->count * steps) / total);
+    printf("%-7s %9.1f us, %.0f tokens a second\n", "step", 1e6 * median(samples + STAGES * steps, steps),
+           (double)(streams->count * steps) / total);
     free(samples);
     return 0;
 }
 
+static int prepare(struct streams *s)
+{
+    const struct lt_model_shape *shape = lt_model_shape(s->model);
+    size_t latents = s->spans > s->count ? s->spans : s->count;
+    s->sequences = calloc(s->count, sizeof(void *));
+    s->samplers = calloc(s->count, sizeof(void *));
+    s->decodes = calloc(s->count, sizeof *s->decodes);
+    s->mixes = calloc(s->count, sizeof *s->mixes);
+    s->tokens = calloc(s->count, sizeof *s->tokens);
+    s->closed = calloc(s->count, sizeof *s->closed);
+    s->logits = calloc(s->count * shape->vocabulary, sizeof *s->logits);
+    s->latents = calloc(latents * shape->width, sizeof *s->latents);
+    bool complete =
+        s->sequences && s->samplers && s->decodes && s->mixes && s->tokens && s->closed && s->logits && s->latents;
+    return complete ? lt_workspace_create(s->model, &s->workspace) : 1;
+}
+
+static void finish(struct streams *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        lt_sequence_destroy(s->sequences[i]);
+        lt_sampler_destroy(s->samplers[i]);
+    }
+    lt_workspace_destroy(s->workspace);
+    free(s->sequences);
+    free(s->samplers);
+    free(s->decodes);
+    free(s->mixes);
+    free(s->tokens);
+    free(s->closed);
+    free(s->logits);
+    free(s->latents);
+}
+
+static size_t number(const char *text)
+{
+    return strtoul(text, NULL, 10);
+}
+
+/* Out of memory ends the program, so what is half made is not freed. */
 int main(int count, char **arguments)
 {
+    const struct lt_sampling greedy = {.temperature = 0, .top_p = 1, .repetition_penalty = 1};
+    enum lt_precision precision = LT_PRECISION_INT8;
+    struct streams s = {.count = 32, .spans = 230};
+    size_t steps = 90, threads = 1;
     struct lt_error error;
     struct lt_model *model;
-    if (count < 2) {
-        fprintf(stderr, "usage: decode MODEL [streams [spans [steps]]]\n");
+    for (int option; (option = getopt(count, arguments, "s:p:n:t:of")) != -1;)
+        switch (option) {
+        case 's':
+            s.count = number(optarg);
+            break;
+        case 'p':
+            s.spans = number(optarg);
+            break;
+        case 'n':
+            steps = number(optarg);
+            break;
+        case 't':
+            threads = number(optarg);
+            break;
+        case 'o':
+            s.own = true;
+            break;
+        case 'f':
+            precision = LT_PRECISION_STORED;
+            break;
+        default:
+            return 2;
+        }
+    if (optind + 1 != count || !s.count || !s.spans || !steps || !threads) {
+        fprintf(stderr, "usage: decode [-s STREAMS] [-p SPANS] [-n STEPS] [-t THREADS] [-o] [-f] MODEL\n");
         return 2;
     }
-    if (lt_model_open(arguments[1], getenv("F16") ? LT_PRECISION_STORED : LT_PRECISION_INT8, &model, &error)) {
+    if (lt_model_open(arguments[optind], precision, &model, &error)) {
         fprintf(stderr, "decode: %s\n", error.message);
         return 1;
     }
-    struct streams s = {.model = model,
-                        .count = count > 2 ? strtoul(arguments[2], NULL, 10) : 32,
-                        .spans = count > 3 ? strtoul(arguments[3], NULL, 10) : 230,
-                        .shared = getenv("SHARED") != NULL};
-    const struct lt_model_shape *shape = lt_model_shape(model);
-    const struct lt_sampling greedy = {.temperature = 0, .top_p = 1, .repetition_penalty = 1};
-    size_t latents = s.spans > s.count ? s.spans : s.count;
-    s.sequences = calloc(s.count, sizeof(void *));
-    s.samplers = calloc(s.count, sizeof(void *));
-    s.decodes = calloc(s.count, sizeof *s.decodes);
-    s.mixes = calloc(s.count, sizeof *s.mixes);
-    s.tokens = calloc(s.count, sizeof *s.tokens);
-    s.closed = calloc(s.count, sizeof *s.closed);
-    s.logits = calloc(s.count * shape->vocabulary, sizeof *s.logits);
-    s.latents = calloc(latents * shape->width, sizeof *s.latents);
-    int code = lt_workspace_create(model, &s.workspace);
-    if (getenv("THREADS"))
-        lt_workspace_set_threads(s.workspace, (uint32_t)atoi(getenv("THREADS")));
-    if (code == 0)
-        code = begin(&s, &greedy);
-    if (code == 0)
-        code = measure(&s, count > 4 ? strtoul(arguments[4], NULL, 10) : 90);
-    if (code)
+    s.model = model;
+    clock_used = threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
+    if (prepare(&s) || lt_workspace_set_threads(s.workspace, (uint32_t)threads) || begin(&s, &greedy) ||
+        measure(&s, steps)) {
         fprintf(stderr, "decode: out of memory\n");
-    for (size_t i = 0; i < s.count; i++) {
-        lt_sequence_destroy(s.sequences[i]);
-        lt_sampler_destroy(s.samplers[i]);
+        return 1;
     }
-    lt_workspace_destroy(s.workspace);
+    finish(&s);
     lt_model_close(model);
-    free(s.sequences);
-    free(s.samplers);
-    free(s.decodes);
-    free(s.mixes);
-    free(s.tokens);
-    free(s.closed);
-    free(s.logits);
-    free(s.latents);
-    return code != 0;
+    return 0;
 }
