@@ -96,7 +96,7 @@ int lt_matrix_pack_int8(const float *weights, uint32_t outputs, uint32_t inputs,
     matrix.scales = (float *)(void *)(panels + panel_count(&matrix) * panel_bytes(&matrix));
     for (size_t output = 0; output < outputs; output++, weights += inputs) {
         int32_t sum;
-        lt_quantise(weights, 1, inputs, row, &matrix.scales[output], &sum);
+        lt_int8_from_rows(weights, 1, inputs, lt_int8_padded(inputs), row, &matrix.scales[output], &sum);
         for (size_t group = 0; group < padded / LT_INT8_GROUP; group++)
             lt_int8_place(panels + output / LT_PANEL * panel_bytes(&matrix), group, output % LT_PANEL,
                           row + group * LT_INT8_GROUP);
@@ -252,7 +252,7 @@ static void multiply_rounded(const void *context, size_t worker, size_t part, si
     most = most < ROW_BLOCK ? most : ROW_BLOCK;
     for (size_t row = 0; row < product->rows; row += most) {
         size_t rows = product->rows - row < most ? product->rows - row : most;
-        lt_quantise(product->x + row * inputs, rows, inputs, values, scales, sums);
+        lt_int8_from_rows(product->x + row * inputs, rows, inputs, lt_int8_padded(inputs), values, scales, sums);
         multiply_block(product, &(struct block){row, rows, values, scales, sums}, first, last);
     }
 }

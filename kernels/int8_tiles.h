@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "kernels/gemm.h"
-#include "kernels/quantise.h"
+#include "kernels/int8.h"
 
 /* A panel: for each group of LT_INT8_GROUP inputs, LT_PANEL outputs side by side, each with its bytes of the group. A
  * byte is the weight, from -127 to 127, plus LT_INT8_BIAS: processors multiply unsigned with signed bytes. */

@@ -20,10 +20,11 @@ void lt_slots_write(const struct lt_slots *slots, size_t slot, const float *key,
     int32_t sum;
     for (size_t head = 0; head < slots->heads; head++) {
         struct lt_slots_head to = lt_slots_head(slots, slot / LT_SLOTS, head);
-        lt_quantise(key + head * width, 1, width, rounded, &to.key_scales[place], &sum);
+        lt_int8_from_rows(key + head * width, 1, width, lt_int8_padded(width), rounded, &to.key_scales[place], &sum);
         for (size_t group = 0; group < lt_int8_padded(width) / LT_INT8_GROUP; group++)
             lt_int8_place(to.keys, group, place, rounded + group * LT_INT8_GROUP);
-        lt_quantise(value + head * width, 1, width, rounded, &to.value_scales[place], &sum);
+        lt_int8_from_rows(value + head * width, 1, width, lt_int8_padded(width), rounded, &to.value_scales[place],
+                          &sum);
         uint8_t *values = to.values + place / LT_INT8_GROUP * LT_INT8_GROUP_BYTES + place % LT_INT8_GROUP;
         for (size_t i = 0; i < width; i++)
             values[i / LT_PANEL * LT_SLOTS_VALUE_BYTES + i % LT_PANEL * LT_INT8_GROUP] =
@@ -103,7 +104,7 @@ LT_INLINE void add_values(const struct lt_slots_head *from, size_t count, const 
     struct row row = {.values = rounded};
     for (size_t i = 0; i < count; i++)
         scaled[i] = weights[i] * from->value_scales[i];
-    lt_quantise(scaled, 1, LT_SLOTS, rounded, &row.scale, &row.sum);
+    lt_int8_from_rows(scaled, 1, LT_SLOTS, lt_int8_padded(LT_SLOTS), rounded, &row.scale, &row.sum);
     for (size_t done = 0; done < width; done += GROUP * LT_PANEL) {
         size_t columns = width - done < GROUP * LT_PANEL ? width - done : GROUP * LT_PANEL;
         size_t panels = (columns + LT_PANEL - 1) / LT_PANEL;
@@ -145,7 +146,8 @@ LT_INLINE void attend_rows(const struct lt_slots_query *queries, size_t count, s
     float divisor = sqrtf((float)width);
     for (size_t i = 0; i < count; i++) {
         rows[i].values = rounded + i * padded;
-        lt_quantise(queries[i].query + head * width, 1, width, rounded + i * padded, &rows[i].scale, &rows[i].sum);
+        lt_int8_from_rows(queries[i].query + head * width, 1, width, lt_int8_padded(width), rounded + i * padded,
+                          &rows[i].scale, &rows[i].sum);
         rows[i].scale /= divisor;
         most = queries[i].count > most ? queries[i].count : most;
     }
