@@ -2,12 +2,12 @@
  * has one file a stage behind this header.
  *
  * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one
- * prompt and its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the
- * model's width.
+ * prompt and its answer: keys and values of refiner, mixer and decoder. All that is handed over is float32, row-major; D
+ * is the model's width.
  *
  * Calls take many items at once and run each matrix product over all of them. A row's result does not depend on which
- * other rows are in the call, to the last bit, as long as the BLAS library keeps to that; tests/unit checks it, because
- * equal answers of cold and warm, alone and in company rest on it.
+ * other rows are in the call, to the last bit: equal answers of cold and warm, alone and in company rest on it, and
+ * tests/unit checks it.
  *
  * Operations are floating-point operations of the matrix products and attention done for an item (a multiply-add is
  * two); norms, rotations and activations, under one in a hundred, are not counted. */
@@ -26,11 +26,12 @@ struct lt_sequence;
 int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_workspace);
 void lt_workspace_destroy(struct lt_workspace *workspace);
 
-/* Lets large matrix products run on `threads` threads, this one included; 1 as created. Changes no bit of any result.
+/* Lets calls with many items, and large matrix products, run on `threads` threads, this one included; 1 as created.
+ * Each has memory of its own, which it touches when it works. Changes no bit of any result.
  * LT_ENOMEM: as before. */
 int lt_workspace_set_threads(struct lt_workspace *workspace, uint32_t threads);
 
-/* Which instructions the matrix products use on this processor: "avx512", "avx2" or "plain". */
+/* Which instructions the matrix products use on this processor: "avx512vnni", "avx512", "avx2" or "plain". */
 const char *lt_compute_kernel(void);
 
 /* --- encode: tokens of a span -> latent --- */
