@@ -19,8 +19,8 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
 from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Receipt, Score,
-                      SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
+from .results import (Counters, Encoding, Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt,
+                      Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ __all__ = [
     "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError",
     "CorruptError", "Counters", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello",
     "Info", "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
-    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Receipt", "Score", "Segment",
+    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Put", "Receipt", "Score", "Segment",
     "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
     "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "user",
 ]

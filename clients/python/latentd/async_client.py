@@ -122,6 +122,7 @@ class AsyncClient:
     explain = _method(methods.explain)
     near = _method(methods.near)
     latent_get = _method(methods.latent_get)
+    latent_put = _method(methods.latent_put)
     stats = _method(methods.stats)
     info = _method(methods.info)
     models = _method(methods.models)
