@@ -1,6 +1,7 @@
 #include "daemon/dispatch.h"
 
 #include "daemon/clock.h"
+#include "daemon/http.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -158,6 +159,8 @@ static void finish_job(struct lt_server *server, struct lt_job *job)
         struct lt_error error;
         lt_fail_code(&error, LT_ENOMEM);
         write_error(&bytes, true, job->request->id, &error);
+    } else if (server->http && !job->final.failed) {
+        lt_http_recent_keep(&server->http->recent, job->request, &bytes);
     }
     deliver(job, &bytes);
     struct lt_caller *caller = job->caller;
