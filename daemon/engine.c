@@ -67,6 +67,7 @@ static void answer_error(struct lt_engine *engine, struct lt_job *job, const str
     if (writer.error)
         lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
     lt_count(engine->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    job->final.failed = true;
     answer(engine, job, &bytes);
 }
 

@@ -171,6 +171,7 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
     if (!http)
         return lt_fail_code(error, LT_ENOMEM);
     http->server = server;
+    lt_http_recent_init(&http->recent);
     int code = config->http_token_file ? lt_http_access_load(config->http_token_file, &http->access, error) : LT_OK;
     if (code == LT_OK)
         code = lt_listen_http(config->http, http->access.count > 0, &descriptor, error);
@@ -254,5 +255,7 @@ void lt_http_close(struct lt_http *http)
 
 void lt_http_destroy(struct lt_http *http)
 {
+    if (http)
+        lt_http_recent_finish(&http->recent);
     lt_free(http);
 }

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "daemon/http_access.h"
+#include "daemon/http_recent.h"
 #include "proto/error.h"
 
 struct lt_server;
@@ -40,6 +41,7 @@ struct lt_http {
     size_t body_bytes; /* of all exchanges */
     struct lt_http_replies replies[LT_HTTP_REPLIES_MAX];
     size_t replies_count;
+    struct lt_http_recent recent;
     bool leaving;
 };
 
