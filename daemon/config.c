@@ -44,7 +44,7 @@ const char lt_config_help[] =
     "\n"
     "Each option may also come from the environment (LATENTD_STORE, LATENTD_MODEL with ':' between files, ...)\n"
     "or from the config file. Flags override the environment, which overrides the file.\n"
-    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
+    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level and the token file again.\n";
 
 enum setting {
     MODEL,

@@ -49,6 +49,9 @@ struct lt_http {
  * is untouched and nothing is left open but handles that the loop still has to close. */
 int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt_error *error);
 
+/* Reads the token file again, if there is one. LT_ECONFIG with the reason; then the tokens are as before. */
+int lt_http_reload_tokens(struct lt_http *http, struct lt_error *error);
+
 /* Lets replies go on after jobs had something to say. Not from inside a handler. */
 void lt_http_run(struct lt_http *http);
 
