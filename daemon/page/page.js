@@ -5,7 +5,7 @@ const HISTORY = 150; // samples that the charts show
 const OUTCOMES = {
     memory: "reused, from memory", disk: "reused, from disk", joined: "reused, was just being encoded",
     new: "encoded, never seen before", evicted: "encoded, had been evicted", expired: "encoded, had expired",
-    corrupt: "encoded, its record was damaged",
+    encoder: "encoded, known only to another encoder", corrupt: "encoded, its record was damaged",
 };
 
 const element = (id) => document.getElementById(id);

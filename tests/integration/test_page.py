@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, SHIPPED, clean_environment
 
 FOLDER = ROOT / "tests" / "page"
-MISSES = {"new", "evicted", "expired", "corrupt"}
+MISSES = {"new", "evicted", "expired", "encoder", "corrupt"}
 
 
 def run(*command):
