@@ -2,7 +2,6 @@
 #include "clients/ctl/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,7 @@ static const struct {
     [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
     [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
     [COMMAND_BENCH] = {"bench", false, false},       [COMMAND_NEAR] = {"near", true, true},
+    [COMMAND_COMPLETE] = {"complete", true, false},
 };
 
 enum option_key {
@@ -232,7 +232,7 @@ static bool read_option(struct options *options, int option)
     }
 }
 
-static bool find_command(const char *name, enum command *ret_command)
+bool options_find_command(const char *name, enum command *ret_command)
 {
     for (int i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0) {
@@ -240,7 +240,12 @@ static bool find_command(const char *name, enum command *ret_command)
             return true;
         }
     }
-    return fail("there is no command ", name);
+    return false;
+}
+
+static bool find_command(const char *name, enum command *ret_command)
+{
+    return options_find_command(name, ret_command) || fail("there is no command ", name);
 }
 
 /* The command and its argument. */
@@ -291,4 +296,19 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     }
     *ret_options = options;
     return true;
+}
+
+const char *options_command_name(enum command command)
+{
+    return command < COMMAND_COUNT ? commands[command].name : NULL;
+}
+
+const struct option *options_list(void)
+{
+    return long_options;
+}
+
+bool options_takes(enum command command, int option)
+{
+    return command < COMMAND_COUNT ? (commands_of(option) & FOR(command)) != 0 : commands_of(option) == FOR_ALL;
 }
