@@ -33,6 +33,14 @@
 #define LT_REPETITION_PENALTY_MAX 2.0
 #define LT_LATENT_KEYS_MAX 1024
 
+/* Documents */
+#define LT_DOCUMENT_NAME_MAX 255
+#define LT_DOCUMENT_BYTES_MAX (32u << 20) /* text of one version */
+#define LT_DOCUMENT_VERSIONS_MAX 8        /* of one document; the oldest goes */
+#define LT_DOCUMENT_PART_SPANS 1024       /* spans after which a part of a version ends */
+#define LT_DOCUMENT_LIST_MAX 1000         /* documents of one reply */
+#define LT_UPLOADS_BYTES_MAX (128u << 20) /* texts of documents on their way in, of all connections */
+
 /* Model files */
 #define LT_MODEL_FILE_BYTES_MAX (4ull << 30)
 #define LT_MODEL_KEYS_MAX 4096 /* metadata entries of a GGUF file */
@@ -63,6 +71,7 @@
 static_assert(LT_PROMPT_BYTES_MAX < LT_FRAME_BYTES_MAX, "a prompt of the greatest length must fit a frame");
 static_assert(LT_WRITE_QUEUE_PAUSE < LT_WRITE_QUEUE_MAX, "a slow reader pauses before it is closed");
 static_assert(LT_REPLY_BYTES_MAX < LT_WRITE_QUEUE_MAX, "one reply must fit the write queue");
+static_assert(LT_UPLOADS_BYTES_MAX >= LT_DOCUMENT_BYTES_MAX, "one document of the greatest size must get in");
 static_assert(LT_LATENT_KEYS_MAX <= LT_LATENT_BATCH_MAX, "latent.get is one lookup");
 static_assert(LT_LATENT_KEYS_MAX * 2 * 2048 <= LT_REPLY_BYTES_MAX, "latents of width 2048 in f16 must fit a reply");
 

@@ -160,12 +160,20 @@ static int open_databases(const char *path, struct lt_environment *environment, 
     code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &environment->meta);
     if (!code && format == LT_ENOTFOUND)
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
-    if (!code)
-        code = mdb_dbi_open(transaction, "latents", MDB_CREATE, &environment->latents);
-    if (!code)
-        code = mdb_dbi_open(transaction, "fifo", MDB_CREATE, &environment->fifo);
-    if (!code)
-        code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
+    const struct {
+        const char *name;
+        MDB_dbi *database;
+    } databases[] = {
+        {"latents", &environment->latents},
+        {"fifo", &environment->fifo},
+        {"stats", &environment->stats},
+        {"documents", &environment->documents},
+        {"parts", &environment->parts},
+        {"refined", &environment->refined},
+        {"refined_order", &environment->refined_order},
+    };
+    for (size_t i = 0; !code && i < sizeof databases / sizeof *databases; i++)
+        code = mdb_dbi_open(transaction, databases[i].name, MDB_CREATE, databases[i].database);
     if (code) {
         mdb_txn_abort(transaction);
         return fail_open(path, code, error);
@@ -206,21 +214,42 @@ void lt_environment_close(struct lt_environment *environment)
     *environment = (struct lt_environment){.lock = -1};
 }
 
+static int add_used(const struct lt_environment *environment, MDB_txn *transaction, MDB_dbi database, uint64_t *bytes,
+                    uint64_t *ret_entries)
+{
+    MDB_stat stat;
+    int code = mdb_stat(transaction, database, &stat);
+    if (code)
+        return lt_environment_code(code);
+    *bytes += (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * environment->page_bytes;
+    *ret_entries = stat.ms_entries;
+    return LT_OK;
+}
+
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta, environment->latents, environment->fifo, environment->stats};
-    uint64_t pages = 0, entries = 0;
-    for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
-        MDB_stat stat;
-        int code = mdb_stat(transaction, databases[i], &stat);
-        if (code)
-            return lt_environment_code(code);
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-        if (databases[i] == environment->latents)
-            entries = stat.ms_entries;
-    }
-    *ret_bytes = pages * environment->page_bytes;
+    const MDB_dbi databases[] = {environment->meta,         environment->fifo,  environment->stats,
+                                 environment->documents,    environment->parts, environment->refined,
+                                 environment->refined_order};
+    uint64_t bytes = 0, entries = 0, other;
+    int code = add_used(environment, transaction, environment->latents, &bytes, &entries);
+    for (size_t i = 0; code == LT_OK && i < sizeof databases / sizeof *databases; i++)
+        code = add_used(environment, transaction, databases[i], &bytes, &other);
+    if (code)
+        return code;
+    *ret_bytes = bytes;
     *ret_entries = entries;
     return LT_OK;
+}
+
+int lt_environment_documents_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0, entries;
+    int code = add_used(environment, transaction, environment->documents, &bytes, &entries);
+    if (code == LT_OK)
+        code = add_used(environment, transaction, environment->parts, &bytes, &entries);
+    if (code == LT_OK)
+        *ret_bytes = bytes;
+    return code;
 }

@@ -7,6 +7,10 @@
  *   latents    span key                     record (storage/record.h)
  *   fifo       u64, big-endian: order       span key
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
+ *   documents  name                         a document and its versions, sealed (storage/documents.h)
+ *   parts      name, 0, version, number     a part of a version, sealed
+ *   refined    chain key                    f32 refined latent, sealed (storage/refined.h)
+ *   refined_order  u64, big-endian: order   chain key
  *
  * Numbers are little-endian except where said. Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
@@ -21,6 +25,7 @@
 struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, latents, fifo, stats;
+    MDB_dbi documents, parts, refined, refined_order;
     uint64_t map_bytes;
     size_t page_bytes;
     int lock; /* descriptor of latentd.lock */
@@ -34,6 +39,9 @@ void lt_environment_close(struct lt_environment *environment);
 /* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries);
+
+/* The same of the databases documents and parts. LT_EIO. */
+int lt_environment_documents_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes);
 
 /* An error code of LMDB as one of ours: LT_ENOMEM, LT_EFULL, LT_ENOTFOUND or LT_EIO. */
 int lt_environment_code(int lmdb_code);

@@ -212,7 +212,8 @@ int lt_store_flush(struct lt_store *store)
     pthread_mutex_lock(&store->mutex);
     /* What waits now is written by the next so many groups, since none leaves room unused. */
     size_t waiting = store->pending.count - store->writing;
-    uint64_t target = store->groups_taken + (waiting + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
+    uint64_t groups = (waiting + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
+    uint64_t target = store->groups_taken + (groups == 0 && store->changes ? 1 : groups);
     store->flushers++;
     pthread_cond_signal(&store->work);
     while (store->groups_finished < target)
