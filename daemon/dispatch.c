@@ -4,6 +4,7 @@
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
+#include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
@@ -25,10 +26,11 @@ static void refuse(struct lt_session *session, bool id_known, uint32_t id, const
     send_error(session, id_known, id, error);
 }
 
-static void free_job(struct lt_job *job)
+/* What was handed to submit, or should have been. */
+static void free_request(struct lt_server *server, struct lt_request *request)
 {
-    lt_request_destroy(job->request);
-    lt_free(job);
+    lt_upload_release(server, request);
+    lt_request_destroy(request);
 }
 
 static void submit(struct lt_session *session, struct lt_request *request)
@@ -45,7 +47,7 @@ static void submit(struct lt_session *session, struct lt_request *request)
         code = lt_engine_submit(session->server->engine, job);
     }
     if (code) {
-        lt_request_destroy(request);
+        free_request(session->server, request);
         lt_free(job);
         if (code == LT_EBUSY)
             lt_fail(&error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
@@ -122,8 +124,52 @@ static void answer(struct lt_session *session, const struct lt_request *request)
 
 static bool needs_engine(enum lt_method method)
 {
-    return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE ||
-           method == LT_METHOD_LATENT_GET;
+    switch (method) {
+    case LT_METHOD_GENERATE:
+    case LT_METHOD_ENCODE:
+    case LT_METHOD_SCORE:
+    case LT_METHOD_LATENT_GET:
+    case LT_METHOD_DOCUMENT_PUT:
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_LIST:
+    case LT_METHOD_DOCUMENT_HISTORY:
+    case LT_METHOD_DOCUMENT_REMOVE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void answer_received(struct lt_session *session, uint32_t id, uint64_t received)
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    lt_write_response(&writer, id);
+    lt_write_map(&writer, 1);
+    lt_write_text(&writer, "received");
+    lt_write_uint(&writer, received);
+    if (writer.error)
+        lt_buffer_finish(&bytes); /* sending nothing closes the session */
+    lt_session_send(session, &bytes);
+}
+
+/* A piece of a document is kept until the last one is there; then the engine gets all of them as one request. */
+static void take_document(struct lt_session *session, struct lt_request *request)
+{
+    struct lt_error error;
+    uint64_t received = 0;
+    int code = lt_upload_join(session, &request->document_put, &received, &error);
+    if (code == LT_OK && !request->document_put.more) {
+        submit(session, request);
+        return;
+    }
+    if (code)
+        refuse(session, true, request->id, &error);
+    else
+        answer_received(session, request->id, received);
+    lt_request_destroy(request);
 }
 
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
@@ -144,6 +190,8 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
         lt_fail_code(&error, LT_ESHUTDOWN);
         lt_request_destroy(request);
         refuse(session, true, id, &error);
+    } else if (request->method == LT_METHOD_DOCUMENT_PUT) {
+        take_document(session, request);
     } else {
         submit(session, request);
     }
@@ -166,7 +214,8 @@ static void finish_job(struct lt_server *server, struct lt_job *job)
         if (job->session) /* sending may have closed it */
             lt_session_remove_job(session, job);
     }
-    free_job(job);
+    free_request(server, job->request);
+    lt_free(job);
     lt_server_job_done(server);
 }
 

@@ -1,4 +1,4 @@
-/* Lists: `queue` and `events` are shared under the mutex; `tasks` belongs to the thread. A cycle runs once for each
+/* Lists: `queue` is shared under the mutex; `tasks` belongs to the thread. A cycle runs once for each
  * model, over that model's tasks. A task that is paused keeps its logits and does no work until its client has read. */
 #include "daemon/engine.h"
 
@@ -7,8 +7,11 @@
 
 #include "daemon/cache.h"
 #include "daemon/cycle.h"
+#include "daemon/document_put.h"
+#include "daemon/documents.h"
 #include "daemon/generation.h"
 #include "daemon/latent_get.h"
+#include "daemon/outbox.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
@@ -22,8 +25,7 @@ struct lt_engine {
     enum lt_latent_type latent_type;
     struct lt_counters *counters;
     struct lt_cache *cache;
-    void (*wake_loop)(void *context);
-    void *context;
+    struct lt_outbox outbox;
     pthread_t thread;
 
     pthread_mutex_t mutex;
@@ -31,60 +33,9 @@ struct lt_engine {
     struct lt_job *queue, **queue_end;
     size_t queue_count;
     bool stopping, woken;
-    struct lt_event *events, **events_end;
 
     struct lt_task *tasks;
 };
-
-/* --- events --- */
-
-static void send_event(struct lt_engine *engine, struct lt_event *event)
-{
-    event->next = NULL;
-    pthread_mutex_lock(&engine->mutex);
-    *engine->events_end = event;
-    engine->events_end = &event->next;
-    pthread_mutex_unlock(&engine->mutex);
-    engine->wake_loop(engine->context);
-}
-
-/* The last word to a job. After it the engine no longer knows the job. */
-static void answer(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes)
-{
-    job->final.bytes = *bytes;
-    send_event(engine, &job->final);
-}
-
-static void answer_error(struct lt_engine *engine, struct lt_job *job, const struct lt_error *error)
-{
-    struct lt_buffer bytes;
-    struct lt_writer writer;
-    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, &bytes);
-    lt_write_error(&writer, true, job->request->id, error);
-    if (writer.error)
-        lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
-    lt_count(engine->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-    answer(engine, job, &bytes);
-}
-
-static void answer_code(struct lt_engine *engine, struct lt_job *job, int code)
-{
-    struct lt_error error;
-    lt_fail_code(&error, code);
-    answer_error(engine, job, &error);
-}
-
-/* Sends the writer's bytes as the job's answer, or what went wrong with them. */
-static void answer_written(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes, int code)
-{
-    if (code) {
-        lt_buffer_finish(bytes);
-        answer_code(engine, job, code);
-    } else {
-        answer(engine, job, bytes);
-    }
-}
 
 /* --- ends of tasks --- */
 
@@ -99,7 +50,7 @@ static void remove_task(struct lt_engine *engine, struct lt_task *task)
 
 static void fail_task(struct lt_engine *engine, struct lt_task *task, int code)
 {
-    answer_code(engine, task->job, code);
+    lt_outbox_answer_code(&engine->outbox, task->job, code);
     remove_task(engine, task);
 }
 
@@ -117,6 +68,10 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     case LT_METHOD_SCORE:
         lt_reply_score(&writer, task);
         break;
+    case LT_METHOD_DOCUMENT_PUT:
+    case LT_METHOD_DOCUMENT_REMOVE:
+        lt_document_put_reply(&writer, task);
+        break;
     default:
         lt_reply_encoding(&writer, task);
     }
@@ -130,7 +85,7 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
         lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
         task->sequence = NULL;
     }
-    answer_written(engine, task->job, &bytes, writer.error);
+    lt_outbox_answer(&engine->outbox, task->job, &bytes, writer.error);
     remove_task(engine, task);
 }
 
@@ -151,7 +106,22 @@ static void get_latents(struct lt_engine *engine, struct lt_job *job, const stru
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
     int code = lt_latent_get(engine->store, engine->latent_type, model, job->request, &writer);
-    answer_written(engine, job, &bytes, code);
+    lt_outbox_answer(&engine->outbox, job, &bytes, code);
+}
+
+static void look_at_documents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    struct lt_error error;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    if (lt_documents_look(engine->store, engine->latent_type, model, job->request, &writer, &error)) {
+        lt_buffer_finish(&bytes);
+        lt_outbox_answer_error(&engine->outbox, job, &error);
+    } else {
+        lt_outbox_answer(&engine->outbox, job, &bytes, LT_OK);
+    }
 }
 
 static const char *model_of(const struct lt_request *request)
@@ -163,8 +133,14 @@ static const char *model_of(const struct lt_request *request)
         return request->encode.model;
     case LT_METHOD_SCORE:
         return request->score.model;
-    default:
+    case LT_METHOD_LATENT_GET:
         return request->latent_get.model;
+    case LT_METHOD_DOCUMENT_PUT:
+        return request->document_put.model;
+    case LT_METHOD_DOCUMENT_GET:
+        return request->document.model;
+    default:
+        return "";
     }
 }
 
@@ -178,7 +154,8 @@ static struct lt_served_model *choose_model(struct lt_engine *engine, const stru
         lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
         return NULL;
     }
-    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET;
+    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
+                         request->method == LT_METHOD_DOCUMENT_PUT;
     if (wants_latents && !lt_model_has_encoder(served->model)) {
         lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
                 lt_model_name(served->model));
@@ -187,21 +164,64 @@ static struct lt_served_model *choose_model(struct lt_engine *engine, const stru
     return served;
 }
 
+/* One change of a document at a time: the next one must know what the one before made. */
+static bool is_changing(const struct lt_engine *engine, const struct lt_request *request)
+{
+    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
+    for (const struct lt_task *task = engine->tasks; task; task = task->next)
+        if (task->put && strcmp(task->put->name, name) == 0)
+            return true;
+    return false;
+}
+
+static void wake(void *engine)
+{
+    lt_engine_wake(engine);
+}
+
+static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_served_model *served,
+                       struct lt_task **ret_task, struct lt_error *error)
+{
+    enum lt_method method = job->request->method;
+    bool changes = method == LT_METHOD_DOCUMENT_PUT || method == LT_METHOD_DOCUMENT_REMOVE;
+    if (changes && is_changing(engine, job->request))
+        return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
+    struct lt_task *task = NULL;
+    int code = lt_task_create(job, served, engine->store, &task, error);
+    if (code)
+        return code;
+    if (changes)
+        code = lt_document_put_create(task, engine->store, wake, engine, &task->put, error);
+    if (code)
+        lt_task_destroy(task);
+    else
+        *ret_task = task;
+    return code;
+}
+
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
     struct lt_served_model *served = choose_model(engine, job->request, &error);
     if (!served) {
-        answer_error(engine, job, &error);
+        lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
-    if (job->request->method == LT_METHOD_LATENT_GET) {
+    switch (job->request->method) {
+    case LT_METHOD_LATENT_GET:
         get_latents(engine, job, served->model);
         return;
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_HISTORY:
+    case LT_METHOD_DOCUMENT_LIST:
+        look_at_documents(engine, job, served->model);
+        return;
+    default:
+        break;
     }
-    struct lt_task *task;
-    if (lt_task_create(job, served, &task, &error)) {
-        answer_error(engine, job, &error);
+    struct lt_task *task = NULL;
+    if (create_task(engine, job, served, &task, &error)) {
+        lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
     struct lt_task **link = &engine->tasks; /* oldest first */
@@ -214,7 +234,14 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 
 static bool is_waiting(const struct lt_task *task)
 {
+    if (task->put)
+        return lt_document_put_waits(task->put);
     return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
+}
+
+static bool is_cancelled(const struct lt_task *task)
+{
+    return atomic_load(&task->job->cancelled) && !(task->put && task->put->writing);
 }
 
 /* Takes up the piece that was computed; ends what is done. */
@@ -228,6 +255,37 @@ static void advance_scoring(struct lt_engine *engine, struct lt_task *task)
         finish_task(engine, task);
 }
 
+/* Sends what `write` makes of the task, beside its answer. LT_ENOMEM, LT_ETOOLARGE. */
+static int notify(struct lt_engine *engine, const struct lt_task *task,
+                  void (*write)(struct lt_writer *writer, const struct lt_task *task))
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    write(&writer, task);
+    if (writer.error) {
+        lt_buffer_finish(&bytes);
+        return writer.error;
+    }
+    return lt_outbox_notify(&engine->outbox, task->job, &bytes);
+}
+
+/* Takes up the slice that was computed; ends what is done. */
+static void advance_put(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_error error;
+    bool done = false;
+    if (lt_document_put_advance(task, &done, &error)) {
+        lt_outbox_answer_error(&engine->outbox, task->job, &error);
+        remove_task(engine, task);
+    } else if (done) {
+        finish_task(engine, task);
+    } else if (lt_document_put_progress_is_due(task)) {
+        (void)notify(engine, task, lt_document_put_progress); /* the next one will say more */
+    }
+}
+
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -236,27 +294,12 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         fail_task(engine, task, code);
         return;
     }
-    const char *text;
-    size_t bytes;
-    lt_answer_text_take(&task->text, task->finish_reason != NULL, &text, &bytes);
-    if (bytes && task->job->request->generate.stream) {
-        struct lt_event *event = lt_calloc(1, sizeof *event);
-        if (!event) {
-            fail_task(engine, task, LT_ENOMEM);
-            return;
-        }
-        struct lt_writer writer;
-        event->job = task->job;
-        lt_buffer_init(&event->bytes, LT_REPLY_BYTES_MAX);
-        lt_writer_init(&writer, &event->bytes);
-        lt_reply_token(&writer, task->job->request->id, text, bytes);
-        if (writer.error) {
-            lt_buffer_finish(&event->bytes);
-            lt_free(event);
-            fail_task(engine, task, writer.error);
-            return;
-        }
-        send_event(engine, event);
+    lt_answer_text_take(&task->text, task->finish_reason != NULL, &task->piece, &task->piece_bytes);
+    if (task->piece_bytes && task->job->request->generate.stream)
+        code = notify(engine, task, lt_reply_token);
+    if (code) {
+        fail_task(engine, task, code);
+        return;
     }
     if (task->finish_reason)
         finish_task(engine, task);
@@ -277,7 +320,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             continue;
         if (!tasks)
             fail_task(engine, task, LT_ENOMEM);
-        else if (atomic_load(&task->job->cancelled))
+        else if (is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
         else if (!is_waiting(task))
             tasks[count++] = task;
@@ -292,6 +335,8 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         task->fresh_count = task->feed_count = 0;
         if (task->job->request->method == LT_METHOD_SCORE)
             advance_scoring(engine, task);
+        else if (task->put)
+            advance_put(engine, task);
         else if (!lt_task_generates(task))
             finish_task(engine, task);
         else if (!atomic_load(&task->job->paused))
@@ -305,7 +350,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 static bool has_work(const struct lt_engine *engine)
 {
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (!is_waiting(task) || atomic_load(&task->job->cancelled))
+        if (!is_waiting(task) || is_cancelled(task))
             return true;
     return false;
 }
@@ -314,7 +359,7 @@ static void answer_everything(struct lt_engine *engine, struct lt_job *job)
 {
     for (struct lt_job *next; job; job = next) {
         next = job->queue_next;
-        answer_code(engine, job, LT_ECANCELLED);
+        lt_outbox_answer_code(&engine->outbox, job, LT_ECANCELLED);
     }
     while (engine->tasks)
         fail_task(engine, engine->tasks, LT_ECANCELLED);
@@ -335,6 +380,7 @@ static void *run(void *context)
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
+            (void)lt_store_flush(engine->store); /* so that no writer looks for a task that is gone */
             answer_everything(engine, job);
             return NULL;
         }
@@ -366,12 +412,7 @@ int lt_engine_submit(struct lt_engine *engine, struct lt_job *job)
 
 struct lt_event *lt_engine_take_events(struct lt_engine *engine)
 {
-    pthread_mutex_lock(&engine->mutex);
-    struct lt_event *events = engine->events;
-    engine->events = NULL;
-    engine->events_end = &engine->events;
-    pthread_mutex_unlock(&engine->mutex);
-    return events;
+    return lt_outbox_take(&engine->outbox);
 }
 
 void lt_engine_wake(struct lt_engine *engine)
@@ -387,6 +428,7 @@ static void free_engine(struct lt_engine *engine)
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
     lt_cache_destroy(engine->cache);
+    lt_outbox_finish(&engine->outbox);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
     lt_free(engine);
@@ -400,10 +442,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     engine->store = options->store;
     engine->latent_type = options->latent_type;
     engine->counters = options->counters;
-    engine->wake_loop = options->wake_loop;
-    engine->context = options->context;
+    lt_outbox_init(&engine->outbox, options->counters, options->wake_loop, options->context);
     engine->queue_end = &engine->queue;
-    engine->events_end = &engine->events;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
     int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->cache);

@@ -6,8 +6,8 @@
 #include "daemon/task.h"
 #include "proto/writer.h"
 
-/* ["token", {id, text}] */
-void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes);
+/* ["token", {id, text}], with the task's piece. */
+void lt_reply_token(struct lt_writer *writer, const struct lt_task *task);
 
 /* The response to generate; the text must be at its end. */
 void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task);

@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
+#include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
@@ -232,6 +233,7 @@ void lt_session_close(struct lt_session *session)
     if (session->jobs)
         lt_engine_wake(session->server->engine);
     session->jobs = NULL;
+    lt_upload_drop(session);
     if (session->previous)
         session->previous->next = session->next;
     else

@@ -27,8 +27,9 @@ struct lt_session {
     struct lt_scanner scanner;
     struct lt_job *jobs; /* not answered yet */
     size_t job_count;
-    double frame_began;    /* when the first byte of an incomplete frame came; 0 without one */
-    double farewell_began; /* when `leaving` was set */
+    struct lt_upload *upload; /* a document that arrives in pieces, or NULL */
+    double frame_began;       /* when the first byte of an incomplete frame came; 0 without one */
+    double farewell_began;    /* when `leaving` was set */
     bool reading;
     bool leaving; /* closes once all is written */
     bool closed;

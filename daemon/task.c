@@ -1,6 +1,7 @@
 #include "daemon/task.h"
 
 #include "daemon/clock.h"
+#include "daemon/document_put.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
 #include "kernels/spans.h"
@@ -9,6 +10,11 @@
 bool lt_task_generates(const struct lt_task *task)
 {
     return task->job->request->method == LT_METHOD_GENERATE;
+}
+
+static bool has_prompt(enum lt_method method)
+{
+    return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE;
 }
 
 static void forget_spans(struct lt_task *task)
@@ -30,6 +36,7 @@ void lt_task_destroy(struct lt_task *task)
         return;
     lt_prompt_finish(&task->prompt);
     forget_spans(task);
+    lt_document_put_destroy(task->put);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
     if (task->sequence && task->served->states)
@@ -118,8 +125,8 @@ static void plan_first_cycle(struct lt_task *task)
     task->feed_count = task->prompt.count - skipped;
 }
 
-int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
-                   struct lt_error *error)
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_store *store,
+                   struct lt_task **ret_task, struct lt_error *error)
 {
     const struct lt_request *request = job->request;
     struct lt_task *task = lt_calloc(1, sizeof *task);
@@ -130,8 +137,12 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     bool generates = request->method == LT_METHOD_GENERATE;
     lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
                         generates ? request->generate.stop_count : 0);
+    if (!has_prompt(request->method)) {
+        *ret_task = task;
+        return LT_OK;
+    }
     double began = lt_clock_seconds();
-    int code = lt_prompt_make(served, request, &task->prompt, error);
+    int code = lt_prompt_make(served, store, request, &task->prompt, error);
     if (code)
         goto failed;
     if (request->method == LT_METHOD_SCORE)

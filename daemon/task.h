@@ -28,6 +28,8 @@ struct lt_receipt {
     uint32_t completion_tokens, completion_spans;
 };
 
+struct lt_document_put;
+
 struct lt_score {
     uint64_t tokens;
     double nats;
@@ -64,9 +66,12 @@ struct lt_task {
     uint32_t open_count;
     struct lt_cache_span answer_span; /* the span that the newest token closed */
     float *answer_latent;             /* [D] */
-    const char *finish_reason;        /* NULL while it runs */
+    const char *piece;                /* [piece_bytes] of the text, to be sent */
+    size_t piece_bytes;
+    const char *finish_reason; /* NULL while it runs */
 
-    struct lt_scoring scoring; /* score only */
+    struct lt_scoring scoring;   /* score only */
+    struct lt_document_put *put; /* doc.put and doc.remove only */
 
     /* This cycle's work. */
     struct lt_cache_span *fresh; /* [fresh_count] spans to resolve and mix */
@@ -84,10 +89,10 @@ struct lt_task {
     struct lt_receipt receipt;
 };
 
-/* Tokenizes and cuts the job's prompt and prepares the first cycle. On failure `error` is filled and nothing is left
- * over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM. */
-int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
-                   struct lt_error *error);
+/* Tokenizes and cuts the job's prompt, if it has one, and prepares the first cycle. On failure `error` is filled and
+ * nothing is left over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM, and those of lt_documents_tokens. */
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_store *store,
+                   struct lt_task **ret_task, struct lt_error *error);
 void lt_task_destroy(struct lt_task *task);
 
 /* Cuts tokens into spans, in place of those that the task has, and makes room for their latents. `ends` says where each

@@ -20,6 +20,11 @@
     X(ENCODE, "encode")                                                                                                \
     X(SCORE, "score")                                                                                                  \
     X(LATENT_GET, "latent.get")                                                                                        \
+    X(DOCUMENT_PUT, "doc.put")                                                                                         \
+    X(DOCUMENT_GET, "doc.get")                                                                                         \
+    X(DOCUMENT_LIST, "doc.list")                                                                                       \
+    X(DOCUMENT_HISTORY, "doc.history")                                                                                 \
+    X(DOCUMENT_REMOVE, "doc.remove")                                                                                   \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -43,11 +48,13 @@ enum lt_segment_role {
 
 const char *lt_role_name(enum lt_segment_role role);
 
-/* Text of one segment: valid UTF-8, not empty, not terminated. */
+/* Text of one segment, or the name of a stored document: valid UTF-8, not empty, not terminated. */
 struct lt_segment {
     enum lt_segment_role role;
     const char *text;
     size_t bytes;
+    bool stored;      /* `text` is the name of a document, of at most LT_DOCUMENT_NAME_MAX bytes; generate only */
+    uint32_t version; /* of it; 0: the newest */
 };
 
 struct lt_text {
@@ -94,6 +101,30 @@ struct lt_latent_get_request {
     size_t key_count;
 };
 
+/* A text may come in several requests: `offset` is what came before it, and `more` says that it is not the last. */
+struct lt_document_put_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    char *text;
+    size_t bytes;
+    uint64_t offset; /* default 0 */
+    bool more;       /* default false */
+    bool progress;   /* default false: notifications "progress" */
+};
+
+/* Of doc.get, doc.history and doc.remove. */
+struct lt_document_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    uint32_t version; /* get only; 0: the newest */
+    uint32_t part;    /* get only; default 0 */
+};
+
+struct lt_document_list_request {
+    char after[LT_DOCUMENT_NAME_MAX + 1]; /* default empty: from the first on */
+    uint32_t limit;                       /* default LT_DOCUMENT_LIST_MAX */
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -111,6 +142,9 @@ struct lt_request {
         struct lt_encode_request encode;
         struct lt_score_request score;
         struct lt_latent_get_request latent_get;
+        struct lt_document_put_request document_put;
+        struct lt_document_request document;
+        struct lt_document_list_request document_list;
         struct lt_cancel_request cancel;
     };
 };

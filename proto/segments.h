@@ -11,6 +11,7 @@ struct lt_segments_rule {
     const char *single;
     enum lt_segment_role single_role;
     enum lt_segment_role last_role;
+    bool stored; /* a segment may also be a stored document, by name */
 };
 
 /* Checks everything. *ret_segments is allocated, also after a failure if anything was; its texts still lie in the

@@ -211,8 +211,12 @@ static void removing_takes_all_of_it(void **state)
 static int put_latent(struct lt_store *store, uint32_t number)
 {
     uint16_t payload[DIMENSION] = {(uint16_t)number};
-    const struct lt_latent latent = {
-        .key = key_of(number), .type = LT_LATENT_F16, .dimension = DIMENSION, .tokens = 1, .payload = payload};
+    const struct lt_latent latent = {.key = key_of(number),
+                                     .type = LT_LATENT_F16,
+                                     .dimension = DIMENSION,
+                                     .token_count = 1,
+                                     .tokens = &number,
+                                     .payload = payload};
     return lt_store_put(store, &latent, 1, NULL);
 }
 
