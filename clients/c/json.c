@@ -144,5 +144,5 @@ int latent_call(struct latent *latent, const char *method, const char *params, s
     call_begin(&call, latent, method);
     write_json(&call.writer, json);
     json_decref(json);
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }

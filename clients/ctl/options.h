@@ -14,6 +14,7 @@ enum command {
     COMMAND_ENCODE,
     COMMAND_SCORE,
     COMMAND_BENCH,
+    COMMAND_DOC,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -23,9 +24,14 @@ enum command {
     COMMAND_COUNT
 };
 
+enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_HISTORY, DOC_REMOVE, DOC_ACTION_COUNT };
+
 struct options {
     enum command command;
     const char *argument; /* of generate, encode, score and help; else NULL */
+    enum doc_action doc_action;
+    const char *doc_name; /* of doc, but not of doc list */
+    const char *doc_path; /* of doc put */
     const char *socket;   /* NULL: the default */
     bool json;
     bool watch;
@@ -33,8 +39,12 @@ struct options {
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
     const char *stops[LT_STOP_TEXTS_MAX];
-    const char *documents[LT_SEGMENTS_MAX - 1]; /* files */
+    struct option_document {
+        const char *name; /* of a file, or of a stored document */
+        bool stored;
+    } documents[LT_SEGMENTS_MAX - 1];
     size_t document_count;
+    unsigned long long document_version; /* of doc show; 0: the newest */
 };
 
 /* Reads the command line. False after a usage error, which it has reported. The options point into `arguments`. */
