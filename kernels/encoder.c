@@ -89,7 +89,7 @@ int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size
         chunk = chunk_of(items + done, count - done);
         embed(workspace, items + done, chunk);
         for (uint32_t layer = 0; layer < encoder->count; layer++) {
-            lt_layer_project(workspace, &encoder->layers[layer]);
+            lt_layer_project(workspace, &encoder->layers[layer], LT_PROJECT_ALL);
             attend(workspace);
             lt_layer_finish(workspace, &encoder->layers[layer]);
         }

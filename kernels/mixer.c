@@ -1,5 +1,5 @@
-/* Refiner and mixer: causal layers over latents, the first inside each segment, the second over the whole prompt; and
- * what the decoder will want from the result, computed once a span here instead of once a token there: the vector that
+/* The mixer: causal layers over the refined latents of the whole prompt (kernels/refiner.c makes them); and what the
+ * decoder will want from the result, computed once a span here instead of once a token there: the vector that
  * conditions tokens behind the span, and the keys and values of the decoder's attention to it.
  *
  * Rows of a chunk are in the order of each sequence, and a row is written to its layer's cache just before it attends,
@@ -7,57 +7,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "kernels/attention.h"
 #include "kernels/layer.h"
 #include "kernels/norm.h"
 #include "kernels/recall.h"
-#include "kernels/rope.h"
+#include "kernels/refiner.h"
 
 static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* One layer of either network. `network` tells which cache and which position of a row count. */
-enum network { REFINER, MIXER };
-
-static void run_layer(struct lt_workspace *workspace, enum network network, size_t index)
-{
-    const struct lt_stack *stack = network == REFINER ? &workspace->weights->refiner : &workspace->weights->mixer;
-    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
-    lt_layer_project(workspace, &stack->layers[index]);
-    for (size_t i = 0; i < workspace->row_count; i++) {
-        const struct lt_row *row = &workspace->rows[i];
-        struct lt_cache *cache = network == REFINER ? &row->sequence->refiner[index] : &row->sequence->mixer[index];
-        size_t slot = network == REFINER ? row->slot : (size_t)row->position;
-        const float *turn = workspace->turns + i * head_width;
-        lt_rope_rotate(workspace->key + i * width, turn, heads, head_width, cache->keys + slot * width);
-        memcpy(cache->values + slot * width, workspace->value + i * width, width * sizeof(float));
-        lt_rope_rotate(workspace->query + i * width, turn, heads, head_width, workspace->rotated);
-        struct lt_attention_part past = {
-            .query = workspace->rotated,
-            .keys = cache->keys,
-            .values = cache->values,
-            .count = slot + 1,
-        };
-        lt_attend(&past, 1, heads, head_width, LT_ATTEND_ALWAYS, workspace->attended + i * width);
-    }
-    lt_layer_finish(workspace, &stack->layers[index]);
-}
-
-static void refine(struct lt_workspace *workspace)
-{
-    const struct lt_weights *weights = workspace->weights;
-    size_t width = workspace->shape->width, rows = workspace->row_count;
-    for (size_t i = 0; i < rows; i++)
-        memcpy(workspace->x + i * width, workspace->rows[i].latent, width * sizeof(float));
-    lt_workspace_turn(workspace, true);
-    for (uint32_t layer = 0; layer < weights->refiner.count; layer++)
-        run_layer(workspace, REFINER, layer);
-    lt_rms_norm(workspace->x, weights->refiner.norm, weights->epsilon, rows, width, workspace->x);
-    lt_rms_norm(workspace->x, NULL, weights->epsilon, rows, width, workspace->x);
 }
 
 /* Copies one row of `from` to its span's place in a cache. */
@@ -99,7 +58,7 @@ static void mix(struct lt_workspace *workspace)
     const struct lt_weights *weights = workspace->weights;
     lt_workspace_turn(workspace, false);
     for (uint32_t layer = 0; layer < weights->mixer.count; layer++)
-        run_layer(workspace, MIXER, layer);
+        lt_network_layer(workspace, LT_MIXER, layer);
     lt_rms_norm(workspace->x, weights->mixer.norm, weights->epsilon, workspace->row_count, workspace->shape->width,
                 workspace->x);
     prepare_decoding(workspace);
@@ -110,6 +69,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
 {
     const struct lt_model_shape *shape = workspace->shape;
     struct lt_sequence *sequence = item->sequence;
+    enum lt_refiner_work refining = item->refining ? (enum lt_refiner_work)item->refining[index] : LT_REFINE;
     uint64_t width = shape->width;
     if (item->starts[index])
         sequence->segment = 0;
@@ -118,9 +78,12 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
         .slot = sequence->segment++,
         .position = sequence->spans++,
         .latent = item->latents + index * width,
+        .refining = refining,
+        .refined = refining == LT_REFINE ? NULL : item->refined + index * width,
     };
-    item->refine_operations +=
-        shape->refiner_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->segment));
+    uint64_t spent = lt_refiner_operations(shape, refining, sequence->segment);
+    item->refine_operations += spent;
+    item->saved_operations += lt_refiner_operations(shape, LT_REFINE, sequence->segment) - spent;
     item->mix_operations +=
         shape->mixer_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->spans)) +
         2 * width * width * (2 + 2 * (uint64_t)shape->decoder_layers) + lt_recall_unfold_operations(shape);
@@ -129,7 +92,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
 static void run_chunk(struct lt_workspace *workspace, double *refine_seconds, double *mix_seconds)
 {
     double start = seconds();
-    refine(workspace);
+    lt_refiner_run(workspace);
     double middle = seconds();
     mix(workspace);
     *refine_seconds += middle - start;
@@ -147,7 +110,7 @@ int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t cou
     }
     workspace->row_count = 0;
     for (size_t i = 0; i < count; i++) {
-        items[i].refine_operations = items[i].mix_operations = 0;
+        items[i].refine_operations = items[i].saved_operations = items[i].mix_operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
             if (workspace->row_count == LT_ROWS)

@@ -14,16 +14,18 @@
 /* Which item's which token or latent a row of the chunk is. */
 struct lt_row {
     struct lt_sequence *sequence;
-    size_t slot;         /* refiner: place in the segment */
-    uint64_t position;   /* mixer: span index; decoder: token index */
-    const float *latent; /* mix */
-    uint32_t token;      /* decode */
-    uint32_t closed;     /* decode */
-    float *logits;       /* decode: where they are wanted, else NULL */
-    float *nats;         /* decode: where the score of `target` is wanted, else NULL */
-    uint32_t target;     /* decode */
-    size_t first;        /* encode: first row of the span */
-    size_t count;        /* encode: rows of the span */
+    size_t slot;                   /* refiner: place in the segment */
+    uint64_t position;             /* mixer: span index; decoder: token index */
+    const float *latent;           /* mix */
+    uint32_t token;                /* decode */
+    uint32_t closed;               /* decode */
+    float *logits;                 /* decode: where they are wanted, else NULL */
+    float *nats;                   /* decode: where the score of `target` is wanted, else NULL */
+    uint32_t target;               /* decode */
+    enum lt_refiner_work refining; /* mix */
+    const float *refined;          /* mix: what is given, else NULL */
+    size_t first;                  /* encode: first row of the span */
+    size_t count;                  /* encode: rows of the span */
 };
 
 struct lt_workspace {
@@ -48,6 +50,8 @@ struct lt_workspace {
     float *logits;   /* [LT_LOGIT_ROWS][vocabulary] */
     struct lt_row rows[LT_ROWS];
     size_t row_count;
+    struct lt_row all_rows[LT_ROWS]; /* refiner: the chunk, while some of its rows are worked on */
+    size_t places[LT_ROWS];          /* refiner: which of all_rows these are */
 };
 
 /* Sets turns of every row from its position, or its slot if `by_slot`. */
