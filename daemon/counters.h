@@ -29,7 +29,9 @@
     X(ENCODE_MICROSECONDS, "encode_us")                                                                                \
     X(UPTIME_SECONDS, "uptime_s")                                                                                      \
     X(SPANS_RESTORED, "spans_restored")                                                                                \
-    X(MISSES_EXPIRED, "misses_expired")
+    X(MISSES_EXPIRED, "misses_expired")                                                                                \
+    X(REFINED_SPANS, "refined_spans")                                                                                  \
+    X(DOCUMENTS_REFINED, "documents_refined")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

@@ -134,6 +134,7 @@ static bool needs_engine(enum lt_method method)
     case LT_METHOD_DOCUMENT_LIST:
     case LT_METHOD_DOCUMENT_HISTORY:
     case LT_METHOD_DOCUMENT_REMOVE:
+    case LT_METHOD_DOCUMENT_REFINE:
         return true;
     default:
         return false;

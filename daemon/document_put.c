@@ -92,21 +92,11 @@ static void record_slice(struct lt_task *task)
 
 /* --- the end --- */
 
-static void on_written(void *context, int code)
-{
-    struct lt_document_put *put = context;
-    void (*wake)(void *) = put->wake;
-    void *wake_context = put->wake_context;
-    put->write_code = code;
-    atomic_store(&put->written, true); /* from here on the engine may free it */
-    wake(wake_context);
-}
-
 static void submit(struct lt_document_put *put)
 {
-    put->writing = true;
-    lt_store_change(put->store, put->changes, on_written, put);
+    struct lt_changes *changes = put->changes;
     put->changes = NULL;
+    lt_writing_begin(&put->writing, put->store, changes);
 }
 
 /* About what a version takes on disk. */
@@ -199,16 +189,16 @@ static int finish_version(struct lt_task *task, struct lt_error *error)
 
 static int finish_writing(const struct lt_document_put *put, bool *ret_done, struct lt_error *error)
 {
-    if (!atomic_load(&put->written))
+    if (lt_writing_waits(&put->writing))
         return LT_OK;
     *ret_done = true;
-    if (put->write_code == LT_EFULL)
+    if (put->writing.code == LT_EFULL)
         return lt_fail(error, LT_EFULL,
                        "documents may use half of the store's budget, and '%.100s' has no room in it; "
                        "remove some (doc.remove) or give the daemon a greater --budget",
                        put->name);
-    if (put->write_code)
-        return lt_fail(error, put->write_code, "the document '%.200s' could not be written to the disk", put->name);
+    if (put->writing.code)
+        return lt_fail(error, put->writing.code, "the document '%.200s' could not be written to the disk", put->name);
     return LT_OK;
 }
 
@@ -216,7 +206,7 @@ int lt_document_put_advance(struct lt_task *task, bool *ret_done, struct lt_erro
 {
     struct lt_document_put *put = task->put;
     *ret_done = false;
-    if (put->writing)
+    if (put->writing.begun)
         return finish_writing(put, ret_done, error);
     const struct lt_document_version *before = put->document.count ? lt_document_version(&put->document, 0) : NULL;
     if (before && put->parts_read < before->parts) {
@@ -230,11 +220,6 @@ int lt_document_put_advance(struct lt_task *task, bool *ret_done, struct lt_erro
     if (code)
         return lt_fail_code(error, code);
     return put->cutter.at == put->cutter.bytes ? finish_version(task, error) : plan_slice(task, error);
-}
-
-bool lt_document_put_waits(const struct lt_document_put *put)
-{
-    return put->writing && !atomic_load(&put->written);
 }
 
 bool lt_document_put_progress_is_due(struct lt_task *task)
@@ -268,14 +253,14 @@ static int begin_put(struct lt_document_put *put, const struct lt_task *task)
     return lt_document_diff_init(&put->diff, before ? before->spans : 0);
 }
 
-int lt_document_put_create(struct lt_task *task, struct lt_store *store, void (*wake)(void *context), void *context,
+int lt_document_put_create(struct lt_task *task, struct lt_store *store, struct lt_wake wake,
                            struct lt_document_put **ret_put, struct lt_error *error)
 {
     bool removal = is_removal(task);
     struct lt_document_put *put = lt_calloc(1, sizeof *put);
     if (!put)
         return lt_fail_code(error, LT_ENOMEM);
-    *put = (struct lt_document_put){.store = store, .wake = wake, .wake_context = context};
+    *put = (struct lt_document_put){.store = store, .writing = {.wake = wake}};
     put->name = removal ? task->job->request->document.name : task->job->request->document_put.name;
     put->changes = lt_changes_create();
     int code =

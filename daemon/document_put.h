@@ -11,6 +11,7 @@
 #include "daemon/document_cutter.h"
 #include "daemon/document_diff.h"
 #include "daemon/task.h"
+#include "daemon/writing.h"
 #include "proto/writer.h"
 #include "storage/documents.h"
 
@@ -29,25 +30,17 @@ struct lt_document_put {
     bool unchanged;
     double progress_sent; /* lt_clock_seconds */
 
-    bool writing;        /* the changes are the writer's */
-    atomic_bool written; /* set by the writer's thread; then `write_code` is there */
-    int write_code;
-    void (*wake)(void *context); /* called on the writer's thread */
-    void *wake_context;
+    struct lt_writing writing; /* of the changes; once it has begun, nothing can be cancelled */
 };
 
-/* Begins a put, or a removal. `wake` makes the engine look at its tasks again; any thread may call it. LT_ENOTFOUND for
- * a removal, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled. */
-int lt_document_put_create(struct lt_task *task, struct lt_store *store, void (*wake)(void *context), void *context,
+/* Begins a put, or a removal. LT_ENOTFOUND for a removal, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled. */
+int lt_document_put_create(struct lt_task *task, struct lt_store *store, struct lt_wake wake,
                            struct lt_document_put **ret_put, struct lt_error *error);
 void lt_document_put_destroy(struct lt_document_put *put);
 
 /* Takes up what was resolved and plans the next slice. *ret_done: the document is on disk. LT_ENOMEM, LT_EFULL, LT_EIO,
  * LT_EUTF8; `error` is filled. */
 int lt_document_put_advance(struct lt_task *task, bool *ret_done, struct lt_error *error);
-
-/* Nothing to do before the writer has written, and no way to cancel it. */
-bool lt_document_put_waits(const struct lt_document_put *put);
 
 /* Whether the client is to hear how far the put is. Asking takes note of the time. */
 bool lt_document_put_progress_is_due(struct lt_task *task);

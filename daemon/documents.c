@@ -38,9 +38,23 @@ static int find_version(struct lt_store *store, const char *name, uint32_t numbe
     return LT_OK;
 }
 
+void lt_documents_name(const struct lt_segment *segment, char ret_name[LT_DOCUMENT_NAME_MAX + 1])
+{
+    memcpy(ret_name, segment->text, segment->bytes);
+    ret_name[segment->bytes] = '\0';
+}
+
+int lt_documents_version(struct lt_store *store, const struct lt_segment *segment,
+                         struct lt_document_version *ret_version, struct lt_error *error)
+{
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    lt_documents_name(segment, name);
+    return find_version(store, name, segment->version, ret_version, error);
+}
+
 /* --- tokens --- */
 
-static bool same_encoder(const struct lt_model *model, const struct lt_document_version *version)
+bool lt_documents_same_encoder(const struct lt_model *model, const struct lt_document_version *version)
 {
     return lt_model_has_encoder(model) &&
            memcmp(lt_model_encoder_fingerprint(model), version->encoder, sizeof version->encoder) == 0;
@@ -105,16 +119,16 @@ static int fail_context(struct lt_error *error, const struct lt_model *model, co
 }
 
 int lt_documents_tokens(struct lt_store *store, const struct lt_model *model, const struct lt_segment *segment,
-                        size_t most, uint32_t **ret_tokens, size_t *ret_count, struct lt_error *error)
+                        size_t most, uint32_t **ret_tokens, size_t *ret_count, uint32_t *ret_version,
+                        struct lt_error *error)
 {
     char name[LT_DOCUMENT_NAME_MAX + 1];
     struct lt_document_version version;
-    memcpy(name, segment->text, segment->bytes);
-    name[segment->bytes] = '\0';
-    int code = find_version(store, name, segment->version, &version, error);
+    lt_documents_name(segment, name);
+    int code = lt_documents_version(store, segment, &version, error);
     if (code)
         return code;
-    bool stored = same_encoder(model, &version);
+    bool stored = lt_documents_same_encoder(model, &version);
     /* Under another tokenizer the number is not known before; a text that large fits no context. */
     if ((stored && version.tokens > most) || version.bytes > LT_PROMPT_BYTES_MAX)
         return fail_context(error, model, name, version.tokens, most);
@@ -126,6 +140,7 @@ int lt_documents_tokens(struct lt_store *store, const struct lt_model *model, co
         lt_free(*ret_tokens);
         return fail_context(error, model, name, *ret_count, most);
     }
+    *ret_version = version.number;
     return LT_OK;
 }
 
@@ -239,7 +254,7 @@ static int write_part(struct lt_store *store, enum lt_latent_type type, const st
         write_count(writer, "parts", version->parts);
         lt_write_text(writer, "text");
         lt_write_text_bytes(writer, part.text, part.bytes);
-        write_spans(writer, model, &part, lookups, same_encoder(model, version));
+        write_spans(writer, model, &part, lookups, lt_documents_same_encoder(model, version));
         code = writer->error;
         lt_free(latents);
         lt_free(lookups);

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "daemon/cache.h"
+#include "daemon/clock.h"
 #include "daemon/cycle.h"
 #include "daemon/document_put.h"
 #include "daemon/documents.h"
 #include "daemon/generation.h"
+#include "daemon/idle.h"
 #include "daemon/latent_get.h"
 #include "daemon/outbox.h"
 #include "daemon/reply.h"
@@ -21,11 +23,9 @@
 struct lt_engine {
     struct lt_served_model served[LT_MODELS_MAX];
     size_t served_count;
-    struct lt_store *store;
-    enum lt_latent_type latent_type;
-    struct lt_counters *counters;
-    struct lt_cache *cache;
+    struct lt_refining_place place; /* store, cache, counters, type of latents */
     struct lt_outbox outbox;
+    struct lt_idle *idle;
     pthread_t thread;
 
     pthread_mutex_t mutex;
@@ -72,15 +72,20 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     case LT_METHOD_DOCUMENT_REMOVE:
         lt_document_put_reply(&writer, task);
         break;
+    case LT_METHOD_DOCUMENT_REFINE:
+        lt_refining_reply(&writer, task->job->request->id, task->refining_document,
+                          lt_clock_seconds() - task->job->received);
+        break;
     default:
         lt_reply_encoding(&writer, task);
     }
-    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
-    lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
-    lt_count(engine->counters, LT_COUNTER_OPERATIONS,
+    lt_count(engine->place.counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
+    lt_count(engine->place.counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
+    lt_count(engine->place.counters, LT_COUNTER_OPERATIONS,
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
                  receipt->decode_operations);
-    lt_count(engine->counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
+    lt_count(engine->place.counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
+    lt_count(engine->place.counters, LT_COUNTER_REFINED_SPANS, receipt->refined_spans);
     if (lt_task_generates(task) && task->served->states) {
         lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
         task->sequence = NULL;
@@ -91,21 +96,13 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
 
 /* --- taking up jobs --- */
 
-static struct lt_served_model *find_model(struct lt_engine *engine, const char *name)
-{
-    for (size_t i = 0; i < engine->served_count; i++)
-        if (!*name || strcmp(lt_model_name(engine->served[i].model), name) == 0)
-            return &engine->served[i];
-    return NULL;
-}
-
 static void get_latents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
 {
     struct lt_buffer bytes;
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = lt_latent_get(engine->store, engine->latent_type, model, job->request, &writer);
+    int code = lt_latent_get(engine->place.store, engine->place.latent_type, model, job->request, &writer);
     lt_outbox_answer(&engine->outbox, job, &bytes, code);
 }
 
@@ -116,52 +113,12 @@ static void look_at_documents(struct lt_engine *engine, struct lt_job *job, cons
     struct lt_error error;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    if (lt_documents_look(engine->store, engine->latent_type, model, job->request, &writer, &error)) {
+    if (lt_documents_look(engine->place.store, engine->place.latent_type, model, job->request, &writer, &error)) {
         lt_buffer_finish(&bytes);
         lt_outbox_answer_error(&engine->outbox, job, &error);
     } else {
         lt_outbox_answer(&engine->outbox, job, &bytes, LT_OK);
     }
-}
-
-static const char *model_of(const struct lt_request *request)
-{
-    switch (request->method) {
-    case LT_METHOD_GENERATE:
-        return request->generate.model;
-    case LT_METHOD_ENCODE:
-        return request->encode.model;
-    case LT_METHOD_SCORE:
-        return request->score.model;
-    case LT_METHOD_LATENT_GET:
-        return request->latent_get.model;
-    case LT_METHOD_DOCUMENT_PUT:
-        return request->document_put.model;
-    case LT_METHOD_DOCUMENT_GET:
-        return request->document.model;
-    default:
-        return "";
-    }
-}
-
-/* The model that a request names, if it can do what is asked; else NULL and the reason: LT_ENOMODEL, LT_EPARAM. */
-static struct lt_served_model *choose_model(struct lt_engine *engine, const struct lt_request *request,
-                                            struct lt_error *error)
-{
-    const char *name = model_of(request);
-    struct lt_served_model *served = find_model(engine, name);
-    if (!served) {
-        lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
-        return NULL;
-    }
-    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
-                         request->method == LT_METHOD_DOCUMENT_PUT;
-    if (wants_latents && !lt_model_has_encoder(served->model)) {
-        lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
-                lt_model_name(served->model));
-        return NULL;
-    }
-    return served;
 }
 
 /* One change of a document at a time: the next one must know what the one before made. */
@@ -174,9 +131,17 @@ static bool is_changing(const struct lt_engine *engine, const struct lt_request 
     return false;
 }
 
-static void wake(void *engine)
+/* Documents that are used again and again are worth refining. */
+static void note_documents(struct lt_engine *engine, const struct lt_task *task)
 {
-    lt_engine_wake(engine);
+    const struct lt_generate_request *request = &task->job->request->generate;
+    for (size_t i = 0; lt_task_generates(task) && task->served->states && i < request->segment_count; i++) {
+        char name[LT_DOCUMENT_NAME_MAX + 1];
+        if (!request->segments[i].stored)
+            continue;
+        lt_documents_name(&request->segments[i], name);
+        lt_idle_note(engine->idle, task->served, name, task->prompt.versions[i]);
+    }
 }
 
 static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_served_model *served,
@@ -187,11 +152,14 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
     if (changes && is_changing(engine, job->request))
         return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
     struct lt_task *task = NULL;
-    int code = lt_task_create(job, served, engine->store, &task, error);
+    int code = lt_task_create(job, served, engine->place.store, &task, error);
     if (code)
         return code;
     if (changes)
-        code = lt_document_put_create(task, engine->store, wake, engine, &task->put, error);
+        code = lt_document_put_create(task, engine->place.store, engine->place.wake, &task->put, error);
+    else if (method == LT_METHOD_DOCUMENT_REFINE)
+        code = lt_refining_create(&engine->place, served, job->request->document.name, job->request->document.version,
+                                  &task->refining_document, error);
     if (code)
         lt_task_destroy(task);
     else
@@ -202,7 +170,7 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
-    struct lt_served_model *served = choose_model(engine, job->request, &error);
+    struct lt_served_model *served = lt_served_model_choose(engine->served, engine->served_count, job->request, &error);
     if (!served) {
         lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
@@ -224,6 +192,7 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
         lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
+    note_documents(engine, task);
     struct lt_task **link = &engine->tasks; /* oldest first */
     while (*link)
         link = &(*link)->next;
@@ -235,13 +204,17 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 static bool is_waiting(const struct lt_task *task)
 {
     if (task->put)
-        return lt_document_put_waits(task->put);
+        return lt_writing_waits(&task->put->writing);
+    if (task->refining_document)
+        return lt_refining_waits(task->refining_document);
     return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
 }
 
+/* What is on its way to the disk cannot be called back. */
 static bool is_cancelled(const struct lt_task *task)
 {
-    return atomic_load(&task->job->cancelled) && !(task->put && task->put->writing);
+    bool writing = task->put ? task->put->writing.begun : task->refining_document && is_waiting(task);
+    return atomic_load(&task->job->cancelled) && !writing;
 }
 
 /* Takes up the piece that was computed; ends what is done. */
@@ -286,6 +259,19 @@ static void advance_put(struct lt_engine *engine, struct lt_task *task)
     }
 }
 
+static void advance_refining(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_error error;
+    bool done = false;
+    if (lt_refining_step(task->refining_document, &done, &error)) {
+        lt_outbox_answer_error(&engine->outbox, task->job, &error);
+        remove_task(engine, task);
+    } else if (done) {
+        lt_count(engine->place.counters, LT_COUNTER_OPERATIONS, lt_refining_operations(task->refining_document));
+        finish_task(engine, task);
+    }
+}
+
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -308,6 +294,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 /* Computes for all tasks of one model that have work, then lets each of them take its next step. */
 static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 {
+    const struct lt_cycle_place place = {engine->place.store, engine->place.cache, engine->place.latent_type};
     size_t most = 0, count = 0;
     for (struct lt_task *task = engine->tasks; task; task = task->next)
         most += task->served == served;
@@ -325,7 +312,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         else if (!is_waiting(task))
             tasks[count++] = task;
     }
-    int code = count ? lt_cycle_compute(engine->cache, served, tasks, count) : LT_OK;
+    int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
     for (size_t i = 0; i < count; i++) {
         struct lt_task *task = tasks[i];
         if (code) {
@@ -337,6 +324,8 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             advance_scoring(engine, task);
         else if (task->put)
             advance_put(engine, task);
+        else if (task->refining_document)
+            advance_refining(engine, task);
         else if (!lt_task_generates(task))
             finish_task(engine, task);
         else if (!atomic_load(&task->job->paused))
@@ -370,7 +359,8 @@ static void *run(void *context)
     struct lt_engine *engine = context;
     for (;;) {
         pthread_mutex_lock(&engine->mutex);
-        while (!engine->queue && !engine->stopping && !engine->woken && !has_work(engine))
+        while (!engine->queue && !engine->stopping && !engine->woken && !has_work(engine) &&
+               !lt_idle_has_work(engine->idle))
             pthread_cond_wait(&engine->wake, &engine->mutex);
         struct lt_job *job = engine->queue;
         engine->queue = NULL;
@@ -380,7 +370,7 @@ static void *run(void *context)
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
-            (void)lt_store_flush(engine->store); /* so that no writer looks for a task that is gone */
+            (void)lt_store_flush(engine->place.store); /* so that no writer looks for a task that is gone */
             answer_everything(engine, job);
             return NULL;
         }
@@ -390,6 +380,8 @@ static void *run(void *context)
         }
         for (size_t i = 0; i < engine->served_count; i++)
             run_cycle(engine, &engine->served[i]);
+        if (!has_work(engine) && lt_idle_has_work(engine->idle))
+            lt_idle_step(engine->idle);
     }
 }
 
@@ -423,11 +415,17 @@ void lt_engine_wake(struct lt_engine *engine)
     pthread_mutex_unlock(&engine->mutex);
 }
 
+static void wake(void *engine)
+{
+    lt_engine_wake(engine);
+}
+
 static void free_engine(struct lt_engine *engine)
 {
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
-    lt_cache_destroy(engine->cache);
+    lt_idle_destroy(engine->idle);
+    lt_cache_destroy(engine->place.cache);
     lt_outbox_finish(&engine->outbox);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
@@ -439,14 +437,17 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     struct lt_engine *engine = lt_calloc(1, sizeof *engine);
     if (!engine)
         return LT_ENOMEM;
-    engine->store = options->store;
-    engine->latent_type = options->latent_type;
-    engine->counters = options->counters;
+    engine->place = (struct lt_refining_place){.store = options->store,
+                                               .counters = options->counters,
+                                               .latent_type = options->latent_type,
+                                               .wake = {wake, engine}};
     lt_outbox_init(&engine->outbox, options->counters, options->wake_loop, options->context);
     engine->queue_end = &engine->queue;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->cache);
+    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->place.cache);
+    if (code == LT_OK)
+        code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
         code = lt_served_model_init(&engine->served[i], options->models[i], options->threads,
                                     options->state_bytes / options->model_count);

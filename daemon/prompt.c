@@ -38,7 +38,8 @@ static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *s
     size_t count = 0;
     int code = LT_OK;
     if (segment && segment->stored)
-        code = lt_documents_tokens(store, served->model, segment, room(prompt, served->model), &stored, &count, error);
+        code = lt_documents_tokens(store, served->model, segment, room(prompt, served->model), &stored, &count,
+                                   &prompt->versions[prompt->segments], error);
     else if (segment)
         code = lt_texts_tokenize(served->texts, segment->text, segment->bytes, &tokens, &count, error);
     if (code)

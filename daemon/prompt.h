@@ -16,6 +16,7 @@ struct lt_prompt {
     size_t capacity;
     size_t ends[LT_SEGMENTS_MAX + 1]; /* token index where each segment ends */
     size_t segments;
+    uint32_t versions[LT_SEGMENTS_MAX + 1]; /* of segments that are stored documents */
 };
 
 /* Makes the prompt of a generate, encode or score request. Text to encode, and text to score in pieces, is bare: it has

@@ -81,7 +81,7 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_receipt *receipt = &task->receipt;
     lt_write_response(writer, task->job->request->id);
-    lt_write_map(writer, 7);
+    lt_write_map(writer, 8);
     lt_write_text(writer, "text");
     lt_write_text_bytes(writer, (const char *)task->text.text.data, task->text.text.size);
     lt_write_text(writer, "finish_reason");
@@ -90,9 +90,10 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, lt_model_name(task->served->model));
 
     lt_write_text(writer, "usage");
-    lt_write_map(writer, 7);
+    lt_write_map(writer, 8);
     write_prompt_usage(writer, task);
     write_count(writer, "restored_spans", receipt->restored_spans);
+    write_count(writer, "refined_spans", receipt->refined_spans);
     write_count(writer, "completion_tokens", receipt->completion_tokens);
     write_count(writer, "completion_spans", receipt->completion_spans);
 
@@ -102,6 +103,9 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     write_stage_times(writer, task);
 
     write_operations(writer, receipt);
+    lt_write_text(writer, "ops_saved");
+    lt_write_map(writer, 1);
+    write_count(writer, "refine", receipt->saved_operations);
     write_spans(writer, task);
 }
 

@@ -76,25 +76,27 @@ static size_t common(const struct state *state, const struct lt_cache_span *span
 }
 
 /* How many of the common spans can be gone on from: the refiner remembers the last segment only, so it is all of the
- * state, or what ends where the prompt begins a segment. */
-static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
+ * state, or what ends where the prompt begins a segment, or inside a segment for which the refiner has nothing to do.
+ */
+static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts,
+                     const uint8_t *refining, size_t count)
 {
     size_t same = common(state, spans, starts, count);
     if (same == state->count && state->segment > 0)
         return same;
-    while (same > 0 && (same == count || !starts[same]))
+    while (same > 0 && (same == count || !(starts[same] || (refining && refining[same] == LT_REFINE_NOTHING))))
         same--;
     return same;
 }
 
 /* The state that most of the prompt can go on from, moved to the front; NULL if there is none. */
 static struct state *find(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
-                          size_t count, size_t *ret_spans)
+                          const uint8_t *refining, size_t count, size_t *ret_spans)
 {
     struct state **best = NULL;
     *ret_spans = 0;
     for (struct state **link = &states->first; *link; link = &(*link)->next) {
-        size_t spans_usable = usable(*link, spans, starts, count);
+        size_t spans_usable = usable(*link, spans, starts, refining, count);
         if (spans_usable > *ret_spans) {
             *ret_spans = spans_usable;
             best = link;
@@ -119,12 +121,12 @@ static struct lt_sequence *lend(struct state *state, size_t spans, size_t segmen
 }
 
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
-                    const uint8_t *starts, size_t count, size_t answer, float *logits,
+                    const uint8_t *starts, const uint8_t *refining, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning)
 {
     struct lt_sequence *sequence;
     size_t known;
-    struct state *state = find(states, spans, starts, count, &known);
+    struct state *state = find(states, spans, starts, refining, count, &known);
     size_t segment = state && known == state->count ? state->segment : 0;
     if (state && !state->lent) {
         sequence = lend(state, known, segment, count);

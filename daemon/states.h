@@ -31,10 +31,11 @@ struct lt_beginning {
 };
 
 /* Goes on from the state of the longest beginning of the prompt that is known and can be gone on from, or from nothing.
- * `starts` says where segments begin; `logits` has room for [vocabulary]. The sequence must come back through
- * lt_states_keep or lt_states_discard. LT_ENOMEM. */
+ * `starts` says where segments begin; `refining` what the refiner has to do for each span (enum lt_refiner_work), or
+ * NULL; `logits` has room for [vocabulary]. The sequence must come back through lt_states_keep or lt_states_discard.
+ * LT_ENOMEM. */
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
-                    const uint8_t *starts, size_t count, size_t answer, float *logits,
+                    const uint8_t *starts, const uint8_t *refining, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning);
 
 /* Takes a sequence back that began with the prompt, all of it mixed; what came behind is of no matter. It is freed at

@@ -2,6 +2,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/document_put.h"
+#include "daemon/refining.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
 #include "kernels/spans.h"
@@ -23,6 +24,10 @@ static void forget_spans(struct lt_task *task)
     lt_free(task->starts);
     lt_free(task->latents);
     lt_free(task->prompt_closed);
+    lt_free(task->refining);
+    lt_free(task->refined);
+    task->refining = NULL;
+    task->refined = NULL;
     task->spans = NULL;
     task->starts = NULL;
     task->latents = NULL;
@@ -37,6 +42,7 @@ void lt_task_destroy(struct lt_task *task)
     lt_prompt_finish(&task->prompt);
     forget_spans(task);
     lt_document_put_destroy(task->put);
+    lt_refining_destroy(task->refining_document);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
     if (task->sequence && task->served->states)

@@ -52,9 +52,12 @@ int lt_document_put_request_read(const struct lt_parameters *parameters, struct 
 int lt_document_request_read(const struct lt_parameters *parameters, enum lt_method method,
                              struct lt_document_request *request)
 {
-    static const char *const plain[] = {"name", NULL}, *const get[] = {"name", "version", "part", "model", NULL};
+    static const char *const plain[] = {"name", NULL}, *const get[] = {"name", "version", "part", "model", NULL},
+                             *const refine[] = {"name", "version", "model", NULL};
     uint64_t version = 0, part = 0;
-    int error = lt_parameters_check_names(parameters, method == LT_METHOD_DOCUMENT_GET ? get : plain);
+    int error = lt_parameters_check_names(parameters, method == LT_METHOD_DOCUMENT_GET      ? get
+                                                      : method == LT_METHOD_DOCUMENT_REFINE ? refine
+                                                                                            : plain);
     if (!error)
         error = read_name(parameters, request->name);
     if (!error)

@@ -173,6 +173,7 @@ static int read_parameters(const msgpack_object *params, struct lt_request *requ
     case LT_METHOD_DOCUMENT_GET:
     case LT_METHOD_DOCUMENT_HISTORY:
     case LT_METHOD_DOCUMENT_REMOVE:
+    case LT_METHOD_DOCUMENT_REFINE:
         return lt_document_request_read(&parameters, request->method, &request->document);
     case LT_METHOD_DOCUMENT_LIST:
         return lt_document_list_request_read(&parameters, &request->document_list);

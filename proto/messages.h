@@ -25,6 +25,7 @@
     X(DOCUMENT_LIST, "doc.list")                                                                                       \
     X(DOCUMENT_HISTORY, "doc.history")                                                                                 \
     X(DOCUMENT_REMOVE, "doc.remove")                                                                                   \
+    X(DOCUMENT_REFINE, "doc.refine")                                                                                   \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -112,11 +113,11 @@ struct lt_document_put_request {
     bool progress;   /* default false: notifications "progress" */
 };
 
-/* Of doc.get, doc.history and doc.remove. */
+/* Of doc.get, doc.history, doc.remove and doc.refine. */
 struct lt_document_request {
     char model[LT_MODEL_NAME_MAX + 1];
     char name[LT_DOCUMENT_NAME_MAX + 1];
-    uint32_t version; /* get only; 0: the newest */
+    uint32_t version; /* get and refine only; 0: the newest */
     uint32_t part;    /* get only; default 0 */
 };
 

@@ -53,8 +53,8 @@ void lt_span_key(const uint8_t *fingerprint, const uint8_t *salt, size_t salt_by
     crypto_generichash_final(&state, ret_key->bytes, sizeof ret_key->bytes);
 }
 
-void lt_chain_key(const uint8_t *refiner, const struct lt_span_key *previous, const struct lt_span_key *span,
-                  struct lt_span_key *ret_key)
+void lt_chain_key(const uint8_t *refiner, uint32_t type, const struct lt_span_key *previous,
+                  const struct lt_span_key *span, struct lt_span_key *ret_key)
 {
     crypto_generichash_state state;
     uint32_t version = htole32(KEY_VERSION);
@@ -62,6 +62,8 @@ void lt_chain_key(const uint8_t *refiner, const struct lt_span_key *previous, co
     hash_field(&state, 'D', REFINED_DOMAIN, sizeof REFINED_DOMAIN - 1);
     hash_field(&state, 'V', &version, sizeof version);
     hash_field(&state, 'R', refiner, 32);
+    type = htole32(type);
+    hash_field(&state, 'L', &type, sizeof type);
     hash_field(&state, 'P', previous ? previous->bytes : NULL, previous ? sizeof previous->bytes : 0);
     hash_field(&state, 'K', span->bytes, sizeof span->bytes);
     crypto_generichash_final(&state, ret_key->bytes, sizeof ret_key->bytes);

@@ -150,6 +150,7 @@ struct latent_span {
 struct latent_usage {
     uint64_t prompt_tokens, prompt_spans, span_hits, span_misses;
     uint64_t restored_spans; /* of latent_generate: the prompt's, mixed before for one that began alike */
+    uint64_t refined_spans;  /* of latent_generate: of the others, whose refinement was stored */
     uint64_t completion_tokens, completion_spans; /* of latent_generate */
 };
 
@@ -162,6 +163,7 @@ struct latent_timings {
 /* Floating-point operations of each stage. */
 struct latent_operations {
     uint64_t encode, refine, mix, decode;
+    uint64_t refine_saved; /* that stored refinement made unnecessary */
 };
 
 struct latent_receipt {

@@ -47,6 +47,7 @@ static int read_receipt(struct latent *latent, const struct latent_reply *reply,
                   .span_hits = read_uint(reply, "usage.span_hits"),
                   .span_misses = read_uint(reply, "usage.span_misses"),
                   .restored_spans = read_uint(reply, "usage.restored_spans"),
+                  .refined_spans = read_uint(reply, "usage.refined_spans"),
                   .completion_tokens = read_uint(reply, "usage.completion_tokens"),
                   .completion_spans = read_uint(reply, "usage.completion_spans")},
         .timings = {.ttft = read_real(reply, "timings.ttft_ms"),
@@ -60,7 +61,8 @@ static int read_receipt(struct latent *latent, const struct latent_reply *reply,
         .operations = {.encode = read_uint(reply, "ops.encode"),
                        .refine = read_uint(reply, "ops.refine"),
                        .mix = read_uint(reply, "ops.mix"),
-                       .decode = read_uint(reply, "ops.decode")},
+                       .decode = read_uint(reply, "ops.decode"),
+                       .refine_saved = read_uint(reply, "ops_saved.refine")},
     };
     int code = read_spans(reply, receipt);
     return code ? lt_fail_code(&latent->error, code) : LT_OK;

@@ -137,6 +137,31 @@ static int show(struct context *context, const char *name)
     return EXIT_DONE;
 }
 
+/* --- refine --- */
+
+static int refine(struct context *context, const char *name)
+{
+    struct latent_reply *reply = NULL;
+    json_t *parameters = json_pack("{s:s}", "name", name);
+    if (parameters && context->options.document_version)
+        json_object_set_new(parameters, "version", json_integer((json_int_t)context->options.document_version));
+    if (parameters && context->options.generate.model)
+        json_object_set_new(parameters, "model", json_string(context->options.generate.model));
+    int status = call(context, "doc.refine", parameters, &reply);
+    if (status)
+        return status;
+    const struct latent_value *result = latent_reply_at(reply, "");
+    if (context->options.json)
+        status = print_reply(context, reply);
+    else
+        printf("%s: version %" PRIu64 ", %s spans refined, %s were; %s operations, %s\n", name,
+               uint_at(result, "version"), show_count(uint_at(result, "refined")).text,
+               show_count(uint_at(result, "known")).text, show_operations(uint_at(result, "ops.refine")).text,
+               show_milliseconds(latent_value_real(latent_value_at(result, "timings.total_ms"), 0)).text);
+    latent_reply_destroy(reply);
+    return status;
+}
+
 /* --- history and rm --- */
 
 static void print_history(const struct context *context, const struct latent_reply *reply)
@@ -190,6 +215,8 @@ int command_doc(struct context *context)
         return doc_put(context, options->doc_name, options->doc_path);
     case DOC_SHOW:
         return show(context, options->doc_name);
+    case DOC_REFINE:
+        return refine(context, options->doc_name);
     case DOC_HISTORY:
         return history(context, options->doc_name);
     case DOC_REMOVE:

@@ -237,6 +237,7 @@ static bool read_doc_words(struct options *options, int count, char **words)
         [DOC_PUT] = {"put", "doc put takes a NAME, and a FILE, - or a DIRECTORY", 2},
         [DOC_LIST] = {"list", "doc list takes no argument", 0},
         [DOC_SHOW] = {"show", "doc show takes a NAME", 1},
+        [DOC_REFINE] = {"refine", "doc refine takes a NAME", 1},
         [DOC_HISTORY] = {"history", "doc history takes a NAME", 1},
         [DOC_REMOVE] = {"rm", "doc rm takes a NAME", 1},
     };
@@ -244,7 +245,7 @@ static bool read_doc_words(struct options *options, int count, char **words)
     while (action < DOC_ACTION_COUNT && strcmp(actions[action].name, words[0]) != 0)
         action++;
     if (action == DOC_ACTION_COUNT)
-        return fail("doc takes put, list, show, history or rm; found ", words[0]);
+        return fail("doc takes put, list, show, refine, history or rm; found ", words[0]);
     if (count - 1 != actions[action].arguments)
         return options->help || fail(actions[action].usage, "");
     options->doc_action = (enum doc_action)action;

@@ -24,7 +24,7 @@ enum command {
     COMMAND_COUNT
 };
 
-enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_HISTORY, DOC_REMOVE, DOC_ACTION_COUNT };
+enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_REFINE, DOC_HISTORY, DOC_REMOVE, DOC_ACTION_COUNT };
 
 struct options {
     enum command command;
@@ -44,7 +44,7 @@ struct options {
         bool stored;
     } documents[LT_SEGMENTS_MAX - 1];
     size_t document_count;
-    unsigned long long document_version; /* of doc show; 0: the newest */
+    unsigned long long document_version; /* of doc show and doc refine; 0: the newest */
 };
 
 /* Reads the command line. False after a usage error, which it has reported. The options point into `arguments`. */

@@ -124,7 +124,7 @@ static void chain_vectors_of_another_implementation(void **state)
             sodium_hex2bin(previous.bytes, 32, previous_hex, 64, NULL, NULL, NULL);
         sodium_hex2bin(span.bytes, 32, span_hex, 64, NULL, NULL, NULL);
         sodium_hex2bin(expected.bytes, 32, chain_hex, 64, NULL, NULL, NULL);
-        lt_chain_key(refiner, first ? NULL : &previous, &span, &chain);
+        lt_chain_key(refiner, 2, first ? NULL : &previous, &span, &chain);
         assert_memory_equal(chain.bytes, expected.bytes, sizeof expected.bytes);
         vectors++;
     }
