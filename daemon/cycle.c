@@ -61,6 +61,22 @@ static void count_refined(struct lt_task *task)
         task->receipt.refined_spans += task->fresh_refining[i] != LT_REFINE;
 }
 
+/* Lets the refiner see spans of the open segment again that are mixed already, for the sake of those behind them. */
+static int remind(const struct cycle *cycle, struct lt_task *task, size_t spans)
+{
+    bool needed = !task->fresh_count || !task->fresh_refining || task->fresh_refining[0] != LT_REFINE_NOTHING;
+    if (!spans || !needed)
+        return LT_OK;
+    double began = lt_clock_seconds();
+    size_t width = lt_model_shape(cycle->served->model)->width;
+    struct lt_refine_item item = {
+        .sequence = task->sequence, .latents = task->fresh_latents - spans * width, .count = spans, .known = spans};
+    int code = lt_refine(cycle->served->workspace, &item);
+    task->receipt.refine_operations += item.operations;
+    task->receipt.refine += lt_clock_seconds() - began;
+    return code;
+}
+
 /* Gives each new prompt a sequence, one that knows as much of it as possible. */
 static int begin_sequences(struct cycle *cycle)
 {
@@ -74,7 +90,7 @@ static int begin_sequences(struct cycle *cycle)
         struct lt_beginning beginning;
         size_t answer = task->job->request->generate.max_tokens / TOKENS_PER_SPAN + 1;
         int code = lt_states_begin(cycle->served->states, cycle->served->model, task->spans, task->starts,
-                                   task->refining, task->span_count, answer, task->logits, &beginning);
+                                   task->span_count, answer, task->logits, &beginning);
         if (code)
             return code;
         task->receipt.mix += lt_clock_seconds() - began;
@@ -88,6 +104,9 @@ static int begin_sequences(struct cycle *cycle)
             task->fresh_refined = task->refined + beginning.spans * width;
         }
         count_refined(task);
+        code = remind(cycle, task, beginning.forgotten);
+        if (code)
+            return code;
         if (beginning.resumed)
             task->feed_count = 0;
     }

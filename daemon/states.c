@@ -6,11 +6,13 @@
 
 #include "proto/alloc.h"
 
+#define WORTH_COPYING 8 /* spans that are not mixed again, at least, for a state to be copied inside a segment */
+
 struct state {
     struct state *next;
     struct lt_sequence *sequence;
     size_t count;             /* spans that it shares with whoever begins alike */
-    size_t segment;           /* of them in the last segment; 0: only a new segment can be added */
+    size_t segment;           /* of them in the last segment, which the refiner remembers; 0: it does not */
     bool lent;                /* a task is adding to the sequence, behind these spans */
     struct lt_span_key *keys; /* [count] */
     uint8_t *starts;          /* [count] */
@@ -75,28 +77,37 @@ static size_t common(const struct state *state, const struct lt_cache_span *span
     return same;
 }
 
-/* How many of the common spans can be gone on from: the refiner remembers the last segment only, so it is all of the
- * state, or what ends where the prompt begins a segment, or inside a segment for which the refiner has nothing to do.
- */
-static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts,
-                     const uint8_t *refining, size_t count)
+/* Of the `known` spans that a prompt begins with, how many stand in the segment that goes on behind them. */
+static size_t in_open_segment(const uint8_t *starts, size_t known, size_t count)
 {
-    size_t same = common(state, spans, starts, count);
+    size_t spans = 0;
+    if (known == 0 || (known < count && starts[known]))
+        return 0;
+    while (!starts[known - spans - 1])
+        spans++;
+    return spans + 1;
+}
+
+/* Where a prompt goes on from a state: behind all that they have in common, unless a segment begins hardly before it,
+ * where the refiner need not be reminded of anything and the state can be lent. */
+static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
+{
+    size_t same = common(state, spans, starts, count), boundary = same;
     if (same == state->count && state->segment > 0)
         return same;
-    while (same > 0 && (same == count || !(starts[same] || (refining && refining[same] == LT_REFINE_NOTHING))))
-        same--;
-    return same;
+    while (boundary > 0 && (boundary == count || !starts[boundary]))
+        boundary--;
+    return same - boundary >= WORTH_COPYING ? same : boundary;
 }
 
 /* The state that most of the prompt can go on from, moved to the front; NULL if there is none. */
 static struct state *find(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts,
-                          const uint8_t *refining, size_t count, size_t *ret_spans)
+                          size_t count, size_t *ret_spans)
 {
     struct state **best = NULL;
     *ret_spans = 0;
     for (struct state **link = &states->first; *link; link = &(*link)->next) {
-        size_t spans_usable = usable(*link, spans, starts, refining, count);
+        size_t spans_usable = usable(*link, spans, starts, count);
         if (spans_usable > *ret_spans) {
             *ret_spans = spans_usable;
             best = link;
@@ -121,14 +132,15 @@ static struct lt_sequence *lend(struct state *state, size_t spans, size_t segmen
 }
 
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
-                    const uint8_t *starts, const uint8_t *refining, size_t count, size_t answer, float *logits,
+                    const uint8_t *starts, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning)
 {
     struct lt_sequence *sequence;
     size_t known;
-    struct state *state = find(states, spans, starts, refining, count, &known);
+    struct state *state = find(states, spans, starts, count, &known);
     size_t segment = state && known == state->count ? state->segment : 0;
-    if (state && !state->lent) {
+    size_t open = segment ? 0 : in_open_segment(starts, known, count);
+    if (state && !state->lent && !open) {
         sequence = lend(state, known, segment, count);
     } else {
         int code = lt_sequence_create(model, count + answer, &sequence);
@@ -139,7 +151,7 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
             return code;
         }
     }
-    *ret_beginning = (struct lt_beginning){sequence, known, false};
+    *ret_beginning = (struct lt_beginning){.sequence = sequence, .spans = known, .forgotten = open};
     if (state && known == count)
         ret_beginning->resumed = lt_sequence_resume(sequence, state->sequence, logits);
     return LT_OK;

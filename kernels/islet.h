@@ -101,15 +101,17 @@ struct lt_mix_item {
 int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count);
 
 struct lt_refine_item {
-    struct lt_sequence *sequence; /* an empty one, or one that only lt_refine was called for */
-    const float *latents;         /* [count][D] the next of one segment, as in a mix */
+    struct lt_sequence *sequence; /* whose newest segment goes on with them */
+    const float *latents;         /* [count][D] as in a mix */
     size_t count;
     size_t known;        /* of them, the first that many have been refined */
-    float *refined;      /* [count][D] those are given; the others are written */
+    float *refined;      /* [count][D] those are given, the others are written; NULL if all are known */
     uint64_t operations; /* written */
 };
 
-/* Refines latents of one segment without mixing them: the same to the last bit as what lt_mix would mix. LT_ENOMEM. */
+/* Refines latents without mixing them: the same to the last bit as what lt_mix would mix. With all of them known it
+ * only reminds the refiner of what a mix will attend to: of latents that are mixed and that the sequence, truncated or
+ * copied, knows no more. LT_ENOMEM. */
 int lt_refine(struct lt_workspace *workspace, struct lt_refine_item *item);
 
 /* --- decode: raw tokens + mixed latents -> logits of the next token --- */

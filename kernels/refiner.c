@@ -113,7 +113,7 @@ static void put_back(struct lt_workspace *workspace, size_t count)
     memcpy(workspace->rows, workspace->all_rows, count * sizeof *workspace->rows);
     workspace->row_count = count;
     for (size_t i = 0; i < count; i++)
-        if (workspace->rows[i].refining != LT_REFINE)
+        if (workspace->rows[i].refining != LT_REFINE && workspace->rows[i].refined)
             memcpy(workspace->x + i * width, workspace->rows[i].refined, width * sizeof(float));
 }
 
@@ -155,7 +155,7 @@ int lt_refine(struct lt_workspace *workspace, struct lt_refine_item *item)
     for (size_t done = 0; done < item->count; done += workspace->row_count) {
         size_t count = item->count - done < LT_ROWS ? item->count - done : LT_ROWS;
         for (size_t i = 0; i < count; i++) {
-            float *refined = item->refined + (done + i) * width;
+            float *refined = item->refined ? item->refined + (done + i) * width : NULL;
             enum lt_refiner_work refining = done + i < item->known ? LT_REFINE_KEYS : LT_REFINE;
             workspace->rows[i] = (struct lt_row){.sequence = sequence,
                                                  .slot = sequence->segment++,
@@ -166,7 +166,8 @@ int lt_refine(struct lt_workspace *workspace, struct lt_refine_item *item)
         }
         workspace->row_count = count;
         lt_refiner_run(workspace);
-        memcpy(item->refined + done * width, workspace->x, count * width * sizeof(float));
+        if (item->refined)
+            memcpy(item->refined + done * width, workspace->x, count * width * sizeof(float));
     }
     workspace->row_count = 0;
     return LT_OK;
