@@ -5,8 +5,8 @@ import json
 import signal
 
 import pytest
-from conftest import SECOND, SHIPPED, TINY, run_ctl
-from wire import DaemonError
+from conftest import SECOND, SHIPPED, TINY, generate, run_ctl
+from latentd import Error
 
 KING = ("The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell "
         "ill: she sent for the King. He promised her this, and she closed her eyes.")
@@ -42,7 +42,7 @@ def text_of(connection, name, **which):
 
 
 def fails(error, call, *arguments, **options):
-    with pytest.raises(DaemonError) as raised:
+    with pytest.raises(Error) as raised:
         call(*arguments, **options)
     assert raised.value.name == error, raised.value.message
     return raised.value.message
@@ -167,31 +167,40 @@ def test_a_prompt_may_name_a_version(connection):
 
 # --- large ---
 
+def messages_until(wire, id):
+    """All messages up to the response to request `id`."""
+    messages = [wire.receive()]
+    while messages[-1][0] != 1 or messages[-1][1] != id:
+        messages.append(wire.receive())
+    return messages
+
+
 def test_a_long_document_goes_in_pieces_and_lets_others_by(make_daemon):
     """Two connections: one puts a document, the other is answered meanwhile."""
     daemon = make_daemon()
     text = "".join(f"{number} is a number, and {number * number} its square: good. " for number in range(12000))
     pieces = [text[at:at + 300000] for at in range(0, len(text), 300000)]
-    with daemon.connect() as connection, daemon.connect() as other:
+    with daemon.connect_wire() as wire, daemon.connect() as other:
         offset = 0
         for piece in pieces[:-1]:
-            received = put(connection, "squares", piece, offset=offset, more=True)
+            id = wire.send("doc.put", {"name": "squares", "text": piece, "offset": offset, "more": True})
             offset += len(piece)
-            assert received == {"received": offset}
-        id = connection.send("doc.put", {"name": "squares", "text": pieces[-1], "offset": offset, "progress": True})
-        assert connection.receive()[1] == "progress"
-        answers = [other.generate(QUESTION, seed=number) for number in range(3)]
+            assert wire.response(id) == (None, {"received": offset})
+        id = wire.send("doc.put", {"name": "squares", "text": pieces[-1], "offset": offset, "progress": True})
+        assert wire.receive()[1] == "progress"
+        answers = [generate(other, QUESTION, seed=number) for number in range(3)]
         assert all(answer["usage"]["completion_tokens"] for answer in answers)
         assert other.call("doc.list")["documents"] == [], "it is not done yet, and nobody sees half of it"
-        progress = []
-        change = connection.wait(id, progress=progress)
-        assert progress and progress[-1]["total"] == change["bytes"] == len(text)
-        assert all(before["done"] <= after["done"] for before, after in zip(progress, progress[1:]))
-        shown = connection.call("doc.get", {"name": "squares"})
-        assert shown["parts"] > 10 and text_of(connection, "squares") == text
-        message = fails("context_exceeded", ask, connection, "squares")
+        *progress, [_, _, error, change] = messages_until(wire, id)
+        assert error is None and all(message[:2] == [2, "progress"] and message[2][0]["id"] == id for message in progress)
+        assert progress[-1][2][0]["total"] == change["bytes"] == len(text)
+        done = [message[2][0]["done"] for message in progress]
+        assert done == sorted(done)
+        shown = other.call("doc.get", {"name": "squares"})
+        assert shown["parts"] > 10 and text_of(other, "squares") == text
+        message = fails("context_exceeded", ask, other, "squares")
         assert str(change["tokens"]) in message and "squares" in message
-        again = put(connection, "squares2", text[:500000], offset=0)
+        again = put(other, "squares2", text[:500000], offset=0)
         assert again["encoded"] <= 1, "at the cut, and nowhere else"
 
 
@@ -237,7 +246,7 @@ def test_documents_have_half_of_the_budget(make_daemon):
         kept = len(connection.call("doc.history", {"name": "letters"})["versions"])
         assert 1 <= kept < 6, "the budget has no room for all of them"
         names = []
-        with pytest.raises(DaemonError) as raised:
+        with pytest.raises(Error) as raised:
             for number in range(10):
                 put_long(f"more {number}", "G")
                 names.append(f"more {number}")
@@ -258,10 +267,12 @@ def test_bad_names(connection, name):
         assert "name" in fails(("bad_parameter", "too_large")[isinstance(name, str) and len(name) > 255], connection.call, method, parameters)
 
 
-def test_names_are_utf8(connection):
-    connection.send_bytes(bytes([0x94, 0, 1, 0xa7]) + b"doc.put" + bytes([0x91, 0x82, 0xa4]) + b"name" + bytes([0xa2, 0xff, 0xfe, 0xa4])
+def test_names_are_utf8(daemon, connection):
+    wire = daemon.connect_wire()
+    wire.send_bytes(bytes([0x94, 0, 1, 0xa7]) + b"doc.put" + bytes([0x91, 0x82, 0xa4]) + b"name" + bytes([0xa2, 0xff, 0xfe, 0xa4])
                           + b"text" + bytes([0xa2]) + b"Hi")
-    assert connection.receive()[2]["name"] == "invalid_utf8"
+    assert wire.receive()[2]["name"] == "invalid_utf8"
+    wire.close()
     name = "ä" * 127
     put(connection, name, KING)
     assert connection.call("doc.get", {"name": name})["name"] == name
@@ -275,10 +286,12 @@ def test_bad_parameters(connection, parameters, named):
     assert named in fails("bad_parameter", connection.call, "doc.put", parameters)
 
 
-def test_text_that_is_not_utf8(connection):
-    connection.send_bytes(bytes([0x94, 0, 1, 0xa7]) + b"doc.put" + bytes([0x91, 0x82, 0xa4]) + b"name" + bytes([0xa1]) + b"a" + bytes([0xa4])
+def test_text_that_is_not_utf8(daemon, connection):
+    wire = daemon.connect_wire()
+    wire.send_bytes(bytes([0x94, 0, 1, 0xa7]) + b"doc.put" + bytes([0x91, 0x82, 0xa4]) + b"name" + bytes([0xa1]) + b"a" + bytes([0xa4])
                           + b"text" + bytes([0xa3]) + b"a\xffb")
-    error = connection.receive()[2]
+    error = wire.receive()[2]
+    wire.close()
     assert error["name"] == "invalid_utf8" and "byte 1" in error["message"]
     assert connection.call("doc.list")["documents"] == []
 
@@ -297,23 +310,23 @@ def test_parts_and_models_that_are_not_there(connection):
     fails("unknown_model", put, connection, "king", KING, model="nobody")
 
 
-def test_one_change_at_a_time(connection):
+def test_one_change_at_a_time(daemon, connection):
     text = story(2000)
-    first = connection.send("doc.put", {"name": "story", "text": text})
-    second = connection.send("doc.put", {"name": "story", "text": KING})
-    third = connection.send("doc.remove", {"name": "story"})
-    fails("busy", connection.wait, second)
-    fails("busy", connection.wait, third)
-    assert connection.wait(first)["version"] == 1
+    with daemon.connect_wire() as wire:
+        ids = [wire.send("doc.put", {"name": "story", "text": text}), wire.send("doc.put", {"name": "story", "text": KING}),
+               wire.send("doc.remove", {"name": "story"})]
+        responses = {id: (error, result) for _, id, error, result in (wire.receive() for _ in ids)}
+    assert [responses[id][0]["name"] for id in ids[1:]] == ["busy", "busy"]
+    assert responses[ids[0]][1]["version"] == 1
     assert text_of(connection, "story") == text
 
 
-def test_a_cancelled_put_leaves_nothing(connection):
-    id = connection.send("doc.put", {"name": "story", "text": story(4000), "progress": True})
-    assert connection.receive()[1] == "progress"
-    connection.send("cancel", {"id": id})
-    with pytest.raises(DaemonError):
-        connection.wait(id)
+def test_a_cancelled_put_leaves_nothing(daemon, connection):
+    with daemon.connect_wire() as wire:
+        id = wire.send("doc.put", {"name": "story", "text": story(4000), "progress": True})
+        assert wire.receive()[1] == "progress"
+        wire.send("cancel", {"id": id})
+        assert messages_until(wire, id)[-1][2]["name"] == "cancelled"
     assert connection.call("doc.list")["documents"] == []
     assert put(connection, "story", KING)["version"] == 1
 

@@ -4,7 +4,6 @@ those that there would be without, to the letter: refined latents are stored as 
 import pytest
 from conftest import SECOND, SHIPPED, TINY, wait_until
 from test_documents import ask, doc, fails, put, story
-from wire import DaemonError
 
 NO_STATES = ("--states", "0")
 TALES = {

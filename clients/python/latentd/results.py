@@ -34,6 +34,8 @@ class Usage:
     span_misses: int = 0
     restored_spans: int = 0
     """Of the prompt: mixed before, for a prompt that began alike."""
+    refined_spans: int = 0
+    """Of the others: of documents, whose refinement was stored."""
     completion_tokens: int = 0
     completion_spans: int = 0
 

@@ -2,7 +2,6 @@
 
 from statistics import median
 
-from .daemon import ask
 from .prompting import cached_question
 from .rows import measured
 from .texts import WORDS
@@ -22,8 +21,9 @@ def edited(text, share, seed):
 def serve(connection, name, text, question):
     """Operations by stage of putting a document and of the first token of an answer about it, and what putting it said."""
     put = connection.call("doc.put", {"name": name, "text": text})
-    answer = ask(connection, [], question, segments=[{"doc": name}, {"role": "user", "text": question}])
-    spent = dict(answer.result["ops"])
+    answer = connection.call("generate", {"segments": [{"doc": name}, {"role": "user", "text": question}], "max_tokens": 1,
+                                          "temperature": 0, "stream": False})
+    spent = dict(answer["ops"])
     spent["encode"] += put["ops"]["encode"]
     return spent, put, answer
 
@@ -43,6 +43,6 @@ def edit(bench):
             for stage in STAGES:
                 stages[stage].append(100 * changed[stage] / sum(cold.values()))
     shares = ", ".join(f"{stage} {median(stages[stage]):.1f} %" for stage in STAGES)
-    note = (f"{answer.prompt_tokens:,} tokens; {median(encoded):g} spans encoded anew; of the cold prompt's operations: {shares}; what "
+    note = (f"{answer['usage']['prompt_tokens']:,} tokens; {median(encoded):g} spans encoded anew; of the cold prompt's operations: {shares}; what "
             f"is mixed behind the edit and the tokens before the answer are computed anew; {min(percents):.1f} % to {max(percents):.1f} % by place")
     return [measured("edit", percents, note=note, encoded_spans=encoded, **{f"{stage}_percent": stages[stage] for stage in STAGES})]
