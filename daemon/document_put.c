@@ -64,7 +64,8 @@ static int plan_slice(struct lt_task *task, struct lt_error *error)
     return code ? lt_fail_code(error, code) : LT_OK;
 }
 
-/* Adds a part of the spans so far to what will be written. */
+/* Adds a part of the spans so far to what will be written. What somebody wants to keep is not the first to be evicted,
+ * though nobody has asked about it yet. */
 static int close_part(struct lt_document_put *put, const struct lt_tokenizer *tokenizer)
 {
     struct lt_document_part part;
@@ -74,6 +75,7 @@ static int close_part(struct lt_document_put *put, const struct lt_tokenizer *to
     if (code)
         return code;
     put->version.parts++;
+    lt_store_visit(put->store, part.keys, part.spans);
     lt_document_cutter_drop(&put->cutter, &part);
     return LT_OK;
 }

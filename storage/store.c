@@ -168,6 +168,12 @@ int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count
     return LT_OK;
 }
 
+void lt_store_visit(struct lt_store *store, const struct lt_span_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        lt_eviction_visit(store->eviction, &keys[i]);
+}
+
 /* --- put --- */
 
 static int queue_latent(struct lt_store *store, const struct lt_latent *latent, uint32_t now)

@@ -88,6 +88,9 @@ const char *lt_lookup_name(enum lt_lookup lookup);
  * ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
 
+/* As if these latents had just been read: eviction spares them once more. */
+void lt_store_visit(struct lt_store *store, const struct lt_span_key *keys, size_t count);
+
 /* Queues latents for the writer; tokens and payloads are copied. A key that is already queued or stored is left alone,
  * unless what is there has expired, is damaged, or has another type or dimension: then it is replaced. LT_EBUSY when
  * LT_WRITER_QUEUE_MAX records wait, LT_ENOMEM, LT_EPARAM for a latent that no record can be made of: latents before the

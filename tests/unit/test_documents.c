@@ -268,6 +268,33 @@ static void changes_come_after_the_latents_before_them(void **state)
     lt_store_close(store);
 }
 
+static void visited_latents_are_spared(void **state)
+{
+    (void)state;
+    struct lt_store *store = open_store(LT_STORE_BYTES_MIN);
+    struct lt_store_stats stats = {0};
+    struct lt_span_key visited[100];
+    size_t spared = 0, others = 0;
+    for (uint32_t number = 0; number < 200; number++)
+        assert_int_equal(put_latent(store, number), LT_OK);
+    for (uint32_t number = 0; number < 100; number++)
+        visited[number] = key_of(number);
+    lt_store_visit(store, visited, 100);
+    for (uint32_t number = 1000; stats.evictions < 1000; number += 500) {
+        for (uint32_t i = 0; i < 500; i++)
+            assert_int_equal(put_latent(store, number + i), LT_OK);
+        assert_int_equal(lt_store_flush(store), LT_OK);
+        lt_store_stats(store, &stats);
+    }
+    for (uint32_t number = 0; number < 100; number++) {
+        spared += lt_lookup_is_hit(get_latent(store, number));
+        others += lt_lookup_is_hit(get_latent(store, 100 + number));
+    }
+    assert_int_equal(spared, 100);
+    assert_int_equal(others, 0);
+    lt_store_close(store);
+}
+
 static void what_has_no_room_leaves_no_trace(void **state)
 {
     (void)state;
@@ -401,6 +428,7 @@ int main(void)
         WITH_FOLDER(names_come_in_their_order),
         WITH_FOLDER(removing_takes_all_of_it),
         WITH_FOLDER(changes_come_after_the_latents_before_them),
+        WITH_FOLDER(visited_latents_are_spared),
         WITH_FOLDER(what_has_no_room_leaves_no_trace),
         WITH_FOLDER(damage_is_seen),
         WITH_FOLDER(refined_latents_are_exact_and_the_oldest_go_first),
