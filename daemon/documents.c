@@ -222,11 +222,12 @@ static void write_spans(struct lt_writer *writer, const struct lt_model *model, 
     for (uint32_t i = 0; i < part->spans; ids += part->lengths[i++]) {
         char key[2 * LT_SPAN_KEY_BYTES + 1];
         sodium_bin2hex(key, sizeof key, part->keys[i].bytes, LT_SPAN_KEY_BYTES);
-        lt_write_map(writer, readable ? 4 : 3);
-        if (readable) {
-            lt_write_text(writer, "text");
+        lt_write_map(writer, 4);
+        lt_write_text(writer, "text");
+        if (readable)
             lt_write_span_text(writer, lt_model_tokenizer(model), ids, part->lengths[i]);
-        }
+        else
+            lt_write_text(writer, "");
         write_count(writer, "tokens", part->lengths[i]);
         lt_write_text(writer, "key");
         lt_write_text(writer, key);

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 from conftest import SECOND, SHIPPED, TINY, generate, run_ctl
-from latentd import Error
+from latentd import Error, stored, user
 
 KING = ("The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell "
         "ill: she sent for the King. He promised her this, and she closed her eyes.")
@@ -390,6 +390,24 @@ def test_a_model_with_another_encoder_reads_the_text(make_daemon):
         change = put(connection, "king", KING, model="tiny")
         assert change["version"] == 2 and change["kept"] == 0, "the spans are another encoder's"
         assert KING in "".join(span["text"] for span in ask(connection, "king")["spans"])
+
+
+# --- the Python client ---
+
+def test_python_client(connection):
+    change = connection.doc_put("king", KING)
+    assert change.version == 1 and change.encoded == change.spans and change.ops.encode > 0
+    assert connection.doc_put("king", KING + " The end.").kept >= change.spans - 1
+    part = connection.doc_get("king")
+    assert part.text == KING + " The end." and len(part.spans_of_part) == part.spans and all(span.hit for span in part.spans_of_part)
+    assert connection.doc_get("king", version=1).text == KING
+    [document] = connection.doc_list().documents
+    assert document.name == "king" and document.version == 2 and not document.damaged
+    assert [version.version for version in connection.doc_history("king")] == [2, 1]
+    assert connection.doc_refine("king").refined > 0
+    answer = connection.generate(segments=[stored("king"), user(QUESTION)], max_tokens=4)
+    assert answer.receipt.usage.refined_spans > 0 and answer.ops_saved.refine > 0
+    assert connection.doc_remove("king") == 2
 
 
 # --- latentctl ---

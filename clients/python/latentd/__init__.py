@@ -17,17 +17,18 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      InvalidUtf8Error, IoError, MalformedError, NotFoundError, OutOfMemoryError, ShuttingDownError,
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
 from .latents import Latent, Latents
-from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Info, Model, Operations, Receipt, Score, SegmentScore, Span, Stats,
-                      StoreInfo, Timings, Usage)
+from .methods import GenerateOptions, Segment, answer, document, stored, user
+from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
+                      Generation, Hello, Info, Model, Operations, Receipt, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError", "BadStoreError",
     "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
-    "Encoding", "Error", "FullError", "GenerateOptions", "Generation", "Hello", "Info", "InternalError", "InvalidUtf8Error",
-    "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "NotFoundError", "Operations", "OutOfMemoryError",
-    "Receipt", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
-    "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "user",
+    "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement", "DocumentVersion", "Encoding", "Error",
+    "FullError", "GenerateOptions", "Generation", "Hello", "Info", "InternalError", "InvalidUtf8Error", "IoError", "Latent",
+    "Latents", "Limits", "MalformedError", "Model", "NotFoundError", "Operations", "OutOfMemoryError", "Receipt", "Score",
+    "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
+    "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
 ]
