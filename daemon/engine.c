@@ -80,6 +80,7 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
         lt_reply_encoding(&writer, task);
     }
     lt_count(engine->place.counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
+    lt_count(engine->place.counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
     lt_count(engine->place.counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
     lt_count(engine->place.counters, LT_COUNTER_OPERATIONS,
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
@@ -272,6 +273,17 @@ static void advance_refining(struct lt_engine *engine, struct lt_task *task)
     }
 }
 
+static void observe_token(struct lt_engine *engine, struct lt_task *task)
+{
+    double now = lt_clock_seconds();
+    bool was_paused = atomic_exchange(&task->job->was_paused, false);
+    if (task->last_token == 0)
+        lt_observe(engine->place.counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
+    else if (!was_paused)
+        lt_observe(engine->place.counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
+    task->last_token = now;
+}
+
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -280,6 +292,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         fail_task(engine, task, code);
         return;
     }
+    observe_token(engine, task);
     lt_answer_text_take(&task->text, task->finish_reason != NULL, &task->piece, &task->piece_bytes);
     if (task->piece_bytes && task->job->request->generate.stream)
         code = notify(engine, task, lt_reply_token);

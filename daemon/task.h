@@ -23,6 +23,7 @@ struct lt_receipt {
     uint64_t encode_operations, refine_operations, mix_operations, decode_operations;
     double tokenize, lookup, encode, refine, mix, decode; /* seconds */
     double first_token;                                   /* seconds from request to first token, 0 before it */
+    size_t cached_tokens;                                 /* of the prompt's spans that hit */
     size_t hits, misses;                                  /* of the prompt's spans */
     size_t restored_spans;     /* of the prompt: mixed before, for another prompt that began alike */
     size_t refined_spans;      /* of the others: refined before, and stored */
@@ -74,6 +75,7 @@ struct lt_task {
     const char *piece;                /* [piece_bytes] of the text, to be sent */
     size_t piece_bytes;
     const char *finish_reason; /* NULL while it runs */
+    double last_token;         /* lt_clock_seconds; 0 before the first */
 
     struct lt_scoring scoring;             /* score only */
     struct lt_document_put *put;           /* doc.put and doc.remove only */

@@ -144,6 +144,7 @@ class Counters:
     requests: int = 0
     requests_failed: int = 0
     prompt_tokens: int = 0
+    prompt_tokens_cached: int = 0
     completion_tokens: int = 0
     operations: int = 0
     uptime_s: float = 0.0
@@ -183,6 +184,7 @@ class Info:
     store: StoreInfo
     socket: str
     listen: str | None
+    http: str | None
     compute_kernel: str
     """"avx512", "avx2" or "plain"."""
     threads: int
