@@ -93,6 +93,8 @@ void lt_idle_step(struct lt_idle *idle)
         code = lt_refining_step(idle->refining, &done, &error);
     if (code == LT_OK && !done)
         return;
+    if (idle->refining)
+        lt_count(idle->place.counters, LT_COUNTER_OPERATIONS, lt_refining_operations(idle->refining));
     lt_refining_destroy(idle->refining);
     idle->refining = NULL;
     idle->current->finished = true;

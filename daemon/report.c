@@ -83,6 +83,7 @@ static void write_limits(struct lt_writer *writer)
         {"connections", LT_CONNECTIONS_MAX},       {"requests_of_a_connection", LT_CONNECTION_REQUESTS_MAX},
         {"waiting_requests", LT_ENGINE_QUEUE_MAX}, {"segments", LT_SEGMENTS_MAX},
         {"max_tokens", LT_GENERATE_TOKENS_MAX},    {"latent_keys", LT_LATENT_KEYS_MAX},
+        {"document_bytes", LT_DOCUMENT_BYTES_MAX}, {"document_versions", LT_DOCUMENT_VERSIONS_MAX},
     };
     lt_write_text(writer, "limits");
     lt_write_map(writer, sizeof limits / sizeof *limits);
