@@ -86,7 +86,8 @@ static int begin_sequences(struct cycle *cycle)
         struct lt_task *task = cycle->tasks[i];
         if (!lt_task_generates(task) || task->sequence)
             continue;
-        lt_refined_segments_find(cycle->place->store, cycle->place->latent_type, task);
+        if (cycle->place->store)
+            lt_refined_segments_find(cycle->place->store, cycle->place->latent_type, task);
         double began = lt_clock_seconds();
         struct lt_beginning beginning;
         size_t answer = task->job->request->generate.max_tokens / TOKENS_PER_SPAN + 1;

@@ -6,7 +6,7 @@
 #include "daemon/cache.h"
 #include "daemon/task.h"
 
-/* Where latents come from. */
+/* Where latents come from; store NULL: refined ones from nowhere. */
 struct lt_cycle_place {
     struct lt_store *store;
     struct lt_cache *cache;

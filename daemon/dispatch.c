@@ -126,6 +126,8 @@ static bool needs_engine(enum lt_method method)
     case LT_METHOD_GENERATE:
     case LT_METHOD_ENCODE:
     case LT_METHOD_SCORE:
+    case LT_METHOD_EXPLAIN:
+    case LT_METHOD_NEAR:
     case LT_METHOD_LATENT_GET:
     case LT_METHOD_DOCUMENT_PUT:
     case LT_METHOD_DOCUMENT_GET:

@@ -75,7 +75,7 @@ static int close_part(struct lt_document_put *put, const struct lt_tokenizer *to
     if (code)
         return code;
     put->version.parts++;
-    lt_store_visit(put->store, part.keys, part.spans);
+    lt_store_spare(put->store, part.keys, part.spans);
     lt_document_cutter_drop(&put->cutter, &part);
     return LT_OK;
 }

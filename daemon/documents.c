@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <string.h>
 
-#include "daemon/span_text.h"
+#include "daemon/reply.h"
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
 
@@ -225,7 +225,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_model *model, 
         lt_write_map(writer, 4);
         lt_write_text(writer, "text");
         if (readable)
-            lt_write_span_text(writer, lt_model_tokenizer(model), ids, part->lengths[i]);
+            lt_reply_token_text(writer, model, ids, part->lengths[i]);
         else
             lt_write_text(writer, "");
         write_count(writer, "tokens", part->lengths[i]);

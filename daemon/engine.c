@@ -10,9 +10,11 @@
 #include "daemon/cycle.h"
 #include "daemon/document_put.h"
 #include "daemon/documents.h"
+#include "daemon/explaining.h"
 #include "daemon/generation.h"
 #include "daemon/idle.h"
 #include "daemon/latent_get.h"
+#include "daemon/near.h"
 #include "daemon/outbox.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
@@ -26,6 +28,8 @@ struct lt_engine {
     struct lt_refining_place place; /* store, cache, counters, type of latents */
     struct lt_outbox outbox;
     struct lt_idle *idle;
+    struct lt_explaining *explaining;
+    struct lt_near *near;
     pthread_t thread;
 
     pthread_mutex_t mutex;
@@ -36,6 +40,16 @@ struct lt_engine {
 
     struct lt_task *tasks;
 };
+
+/* The last word of those who do more than a task; of near from its own thread. */
+static void answer_for(void *context, struct lt_job *job, struct lt_buffer *bytes, const struct lt_error *error)
+{
+    struct lt_engine *engine = context;
+    if (error)
+        lt_outbox_answer_error(&engine->outbox, job, error);
+    else
+        lt_outbox_answer(&engine->outbox, job, bytes, LT_OK);
+}
 
 /* --- ends of tasks --- */
 
@@ -58,7 +72,6 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
 {
     struct lt_buffer bytes;
     struct lt_writer writer;
-    const struct lt_receipt *receipt = &task->receipt;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
     switch (task->job->request->method) {
@@ -79,46 +92,30 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     default:
         lt_reply_encoding(&writer, task);
     }
-    lt_count(engine->place.counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
-    lt_count(engine->place.counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
-    lt_count(engine->place.counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
-    lt_count(engine->place.counters, LT_COUNTER_OPERATIONS,
-             receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
-                 receipt->decode_operations);
-    lt_count(engine->place.counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
-    lt_count(engine->place.counters, LT_COUNTER_REFINED_SPANS, receipt->refined_spans);
-    if (lt_task_generates(task) && task->served->states) {
-        lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
-        task->sequence = NULL;
-    }
+    lt_task_settle(task, engine->place.counters);
     lt_outbox_answer(&engine->outbox, task->job, &bytes, writer.error);
     remove_task(engine, task);
 }
 
 /* --- taking up jobs --- */
 
-static void get_latents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
+/* Methods that compute nothing: what they ask for is looked up and answered. */
+static void look_up(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
 {
+    const struct lt_refining_place *place = &engine->place;
+    struct lt_error error = {0};
     struct lt_buffer bytes;
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = lt_latent_get(engine->place.store, engine->place.latent_type, model, job->request, &writer);
-    lt_outbox_answer(&engine->outbox, job, &bytes, code);
-}
-
-static void look_at_documents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
-{
-    struct lt_buffer bytes;
-    struct lt_writer writer;
-    struct lt_error error;
-    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, &bytes);
-    if (lt_documents_look(engine->place.store, engine->place.latent_type, model, job->request, &writer, &error)) {
+    int code = job->request->method == LT_METHOD_LATENT_GET
+                   ? lt_latent_get(place->store, place->latent_type, model, job->request, &writer)
+                   : lt_documents_look(place->store, place->latent_type, model, job->request, &writer, &error);
+    if (code && error.code) {
         lt_buffer_finish(&bytes);
         lt_outbox_answer_error(&engine->outbox, job, &error);
     } else {
-        lt_outbox_answer(&engine->outbox, job, &bytes, LT_OK);
+        lt_outbox_answer(&engine->outbox, job, &bytes, code);
     }
 }
 
@@ -132,19 +129,6 @@ static bool is_changing(const struct lt_engine *engine, const struct lt_request 
     return false;
 }
 
-/* Documents that are used again and again are worth refining. */
-static void note_documents(struct lt_engine *engine, const struct lt_task *task)
-{
-    const struct lt_generate_request *request = &task->job->request->generate;
-    for (size_t i = 0; lt_task_generates(task) && task->served->states && i < request->segment_count; i++) {
-        char name[LT_DOCUMENT_NAME_MAX + 1];
-        if (!request->segments[i].stored)
-            continue;
-        lt_documents_name(&request->segments[i], name);
-        lt_idle_note(engine->idle, task->served, name, task->prompt.versions[i]);
-    }
-}
-
 static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_served_model *served,
                        struct lt_task **ret_task, struct lt_error *error)
 {
@@ -153,7 +137,7 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
     if (changes && is_changing(engine, job->request))
         return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
     struct lt_task *task = NULL;
-    int code = lt_task_create(job, served, engine->place.store, &task, error);
+    int code = lt_task_create(job, served, &task, error);
     if (code)
         return code;
     if (changes)
@@ -177,13 +161,17 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
         return;
     }
     switch (job->request->method) {
-    case LT_METHOD_LATENT_GET:
-        get_latents(engine, job, served->model);
+    case LT_METHOD_NEAR:
+        lt_near_begin(engine->near, job, served);
         return;
+    case LT_METHOD_EXPLAIN:
+        lt_explaining_begin(engine->explaining, job, served);
+        return;
+    case LT_METHOD_LATENT_GET:
     case LT_METHOD_DOCUMENT_GET:
     case LT_METHOD_DOCUMENT_HISTORY:
     case LT_METHOD_DOCUMENT_LIST:
-        look_at_documents(engine, job, served->model);
+        look_up(engine, job, served->model);
         return;
     default:
         break;
@@ -193,7 +181,7 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
         lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
-    note_documents(engine, task);
+    lt_idle_note(engine->idle, task);
     struct lt_task **link = &engine->tasks; /* oldest first */
     while (*link)
         link = &(*link)->next;
@@ -354,7 +342,7 @@ static bool has_work(const struct lt_engine *engine)
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
         if (!is_waiting(task) || is_cancelled(task))
             return true;
-    return false;
+    return lt_explaining_has_work(engine->explaining);
 }
 
 static void answer_everything(struct lt_engine *engine, struct lt_job *job)
@@ -365,6 +353,7 @@ static void answer_everything(struct lt_engine *engine, struct lt_job *job)
     }
     while (engine->tasks)
         fail_task(engine, engine->tasks, LT_ECANCELLED);
+    lt_explaining_cancel(engine->explaining);
 }
 
 static void *run(void *context)
@@ -393,6 +382,7 @@ static void *run(void *context)
         }
         for (size_t i = 0; i < engine->served_count; i++)
             run_cycle(engine, &engine->served[i]);
+        lt_explaining_step(engine->explaining);
         if (!has_work(engine) && lt_idle_has_work(engine->idle))
             lt_idle_step(engine->idle);
     }
@@ -435,11 +425,13 @@ static void wake(void *engine)
 
 static void free_engine(struct lt_engine *engine)
 {
+    lt_near_destroy(engine->near);
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
     lt_idle_destroy(engine->idle);
     lt_cache_destroy(engine->place.cache);
     lt_outbox_finish(&engine->outbox);
+    lt_explaining_destroy(engine->explaining);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
     lt_free(engine);
@@ -462,10 +454,23 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     if (code == LT_OK)
         code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
-        code = lt_served_model_init(&engine->served[i], options->models[i], options->threads,
+        code = lt_served_model_init(&engine->served[i], options->models[i], options->store, options->threads,
                                     options->state_bytes / options->model_count);
         engine->served_count += code == LT_OK;
     }
+    const struct lt_explaining_options explaining = {.store = engine->place.store,
+                                                     .latent_type = engine->place.latent_type,
+                                                     .counters = engine->place.counters,
+                                                     .cache = engine->place.cache,
+                                                     .served = engine->served,
+                                                     .served_count = engine->served_count,
+                                                     .answer = answer_for,
+                                                     .context = engine};
+    if (code == LT_OK)
+        code = lt_explaining_create(&explaining, &engine->explaining);
+    const struct lt_near_options near = {engine->place.store, engine->place.latent_type, answer_for, engine};
+    if (code == LT_OK)
+        code = lt_near_create(&near, &engine->near);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;
     if (code) {

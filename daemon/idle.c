@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/documents.h"
 #include "proto/alloc.h"
 
 #define REMEMBERED 64
@@ -58,11 +59,20 @@ static struct use *find(struct lt_idle *idle, const struct lt_served_model *serv
     return oldest;
 }
 
-void lt_idle_note(struct lt_idle *idle, const struct lt_served_model *served, const char *name, uint32_t version)
+void lt_idle_note(struct lt_idle *idle, const struct lt_task *task)
 {
-    struct use *use = find(idle, served, name, version);
-    use->uses++;
-    use->last = ++idle->use_count;
+    if (!lt_task_generates(task) || !task->served->states)
+        return;
+    const struct lt_generate_request *request = &task->job->request->generate;
+    for (size_t i = 0; i < request->segment_count; i++) {
+        char name[LT_DOCUMENT_NAME_MAX + 1];
+        if (!request->segments[i].stored)
+            continue;
+        lt_documents_name(&request->segments[i], name);
+        struct use *use = find(idle, task->served, name, task->prompt.versions[i]);
+        use->uses++;
+        use->last = ++idle->use_count;
+    }
 }
 
 static struct use *candidate(const struct lt_idle *idle)

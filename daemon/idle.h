@@ -4,6 +4,7 @@
 #define LT_DAEMON_IDLE_H
 
 #include "daemon/refining.h"
+#include "daemon/task.h"
 
 struct lt_idle;
 
@@ -13,8 +14,8 @@ int lt_idle_create(const struct lt_refining_place *place, struct lt_idle **ret_i
 /* Not while a document is being written, unless the store was flushed since. NULL is allowed. */
 void lt_idle_destroy(struct lt_idle *idle);
 
-/* A prompt of this model used a version of a document. */
-void lt_idle_note(struct lt_idle *idle, const struct lt_served_model *served, const char *name, uint32_t version);
+/* Takes note of the documents that a new task uses. */
+void lt_idle_note(struct lt_idle *idle, const struct lt_task *task);
 
 /* Whether there is something to do now. */
 bool lt_idle_has_work(const struct lt_idle *idle);

@@ -30,15 +30,15 @@ static size_t room(const struct lt_prompt *prompt, const struct lt_model *model)
 }
 
 /* control: token that opens the segment, or NULL for bare text. */
-static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *served, struct lt_store *store,
-                       const uint32_t *control, const struct lt_segment *segment, struct lt_error *error)
+static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *served, const uint32_t *control,
+                       const struct lt_segment *segment, struct lt_error *error)
 {
     const uint32_t *tokens = NULL;
     uint32_t *stored = NULL;
     size_t count = 0;
     int code = LT_OK;
     if (segment && segment->stored)
-        code = lt_documents_tokens(store, served->model, segment, room(prompt, served->model), &stored, &count,
+        code = lt_documents_tokens(served->store, served->model, segment, room(prompt, served->model), &stored, &count,
                                    &prompt->versions[prompt->segments], error);
     else if (segment)
         code = lt_texts_tokenize(served->texts, segment->text, segment->bytes, &tokens, &count, error);
@@ -68,12 +68,12 @@ static const uint32_t *control_of(const struct lt_prompt_format *format, enum lt
     return &format->document;
 }
 
-static int add_segments(struct lt_prompt *prompt, const struct lt_served_model *served, struct lt_store *store,
+static int add_segments(struct lt_prompt *prompt, const struct lt_served_model *served,
                         const struct lt_segment *segments, size_t count, struct lt_error *error)
 {
     int code = LT_OK;
     for (size_t i = 0; code == LT_OK && i < count; i++)
-        code = add_segment(prompt, served, store, control_of(lt_model_prompt_format(served->model), segments[i].role),
+        code = add_segment(prompt, served, control_of(lt_model_prompt_format(served->model), segments[i].role),
                            &segments[i], error);
     return code;
 }
@@ -88,12 +88,12 @@ static int check_context(const struct lt_model *model, size_t tokens, struct lt_
                    lt_model_name(model), context);
 }
 
-static int make_generate(struct lt_prompt *prompt, const struct lt_served_model *served, struct lt_store *store,
+static int make_generate(struct lt_prompt *prompt, const struct lt_served_model *served,
                          const struct lt_generate_request *request, struct lt_error *error)
 {
-    int code = add_segments(prompt, served, store, request->segments, request->segment_count, error);
+    int code = add_segments(prompt, served, request->segments, request->segment_count, error);
     if (code == LT_OK && request->format == LT_FORMAT_CHAT)
-        code = add_segment(prompt, served, store, &lt_model_prompt_format(served->model)->answer, NULL, error);
+        code = add_segment(prompt, served, &lt_model_prompt_format(served->model)->answer, NULL, error);
     return code == LT_OK ? check_context(served->model, prompt->count, error) : code;
 }
 
@@ -101,22 +101,22 @@ static int make_score(struct lt_prompt *prompt, const struct lt_served_model *se
                       const struct lt_score_request *request, struct lt_error *error)
 {
     if (request->in_pieces)
-        return add_segment(prompt, served, NULL, NULL, &request->segments[0], error);
-    int code = add_segments(prompt, served, NULL, request->segments, request->segment_count, error);
+        return add_segment(prompt, served, NULL, &request->segments[0], error);
+    int code = add_segments(prompt, served, request->segments, request->segment_count, error);
     return code == LT_OK ? check_context(served->model, prompt->count, error) : code;
 }
 
-int lt_prompt_make(const struct lt_served_model *served, struct lt_store *store, const struct lt_request *request,
-                   struct lt_prompt *ret_prompt, struct lt_error *error)
+int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
+                   struct lt_error *error)
 {
     *ret_prompt = (struct lt_prompt){0};
     switch (request->method) {
     case LT_METHOD_GENERATE:
-        return make_generate(ret_prompt, served, store, &request->generate, error);
+        return make_generate(ret_prompt, served, &request->generate, error);
     case LT_METHOD_SCORE:
         return make_score(ret_prompt, served, &request->score, error);
     default:
-        return add_segment(ret_prompt, served, NULL, NULL, &request->encode.segment, error);
+        return add_segment(ret_prompt, served, NULL, &request->encode.segment, error);
     }
 }
 

@@ -23,8 +23,8 @@ struct lt_prompt {
  * no control token. Segments that are stored documents are read from the store. LT_EUTF8, LT_ECONTEXT if it must fit
  * the model's context and does not, LT_ENOMEM, and those of lt_documents_tokens; `error` is filled. The prompt must be
  * finished in either case. */
-int lt_prompt_make(const struct lt_served_model *served, struct lt_store *store, const struct lt_request *request,
-                   struct lt_prompt *ret_prompt, struct lt_error *error);
+int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
+                   struct lt_error *error);
 void lt_prompt_finish(struct lt_prompt *prompt);
 
 #endif

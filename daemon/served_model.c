@@ -10,10 +10,11 @@
 
 #define TEXTS_SHARE 16 /* one part in so many of the budget */
 
-int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, uint32_t threads, uint64_t state_bytes)
+int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, struct lt_store *store,
+                         uint32_t threads, uint64_t state_bytes)
 {
     uint64_t text_bytes = state_bytes / TEXTS_SHARE;
-    *served = (struct lt_served_model){.model = model};
+    *served = (struct lt_served_model){.model = model, .store = store};
     int code = lt_workspace_create(model, &served->workspace);
     if (code == LT_OK)
         code = lt_workspace_set_threads(served->workspace, threads);
@@ -51,6 +52,10 @@ static const char *model_of(const struct lt_request *request)
         return request->encode.model;
     case LT_METHOD_SCORE:
         return request->score.model;
+    case LT_METHOD_EXPLAIN:
+        return request->explain.generate.model;
+    case LT_METHOD_NEAR:
+        return request->near.model;
     case LT_METHOD_LATENT_GET:
         return request->latent_get.model;
     case LT_METHOD_DOCUMENT_PUT:
@@ -73,6 +78,7 @@ struct lt_served_model *lt_served_model_choose(struct lt_served_model *served_mo
         return NULL;
     }
     bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
+                         request->method == LT_METHOD_EXPLAIN || request->method == LT_METHOD_NEAR ||
                          request->method == LT_METHOD_DOCUMENT_PUT || request->method == LT_METHOD_DOCUMENT_REFINE;
     if (wants_latents && !lt_model_has_encoder(served->model)) {
         lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",

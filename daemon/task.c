@@ -18,6 +18,23 @@ static bool has_prompt(enum lt_method method)
     return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE;
 }
 
+void lt_task_settle(struct lt_task *task, struct lt_counters *counters)
+{
+    const struct lt_receipt *receipt = &task->receipt;
+    lt_count(counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
+    lt_count(counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
+    lt_count(counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
+    lt_count(counters, LT_COUNTER_OPERATIONS,
+             receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
+                 receipt->decode_operations);
+    lt_count(counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
+    lt_count(counters, LT_COUNTER_REFINED_SPANS, receipt->refined_spans);
+    if (!lt_task_generates(task) || !task->served->states)
+        return;
+    lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
+    task->sequence = NULL;
+}
+
 static void forget_spans(struct lt_task *task)
 {
     lt_free(task->spans);
@@ -131,8 +148,8 @@ static void plan_first_cycle(struct lt_task *task)
     task->feed_count = task->prompt.count - skipped;
 }
 
-int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_store *store,
-                   struct lt_task **ret_task, struct lt_error *error)
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
+                   struct lt_error *error)
 {
     const struct lt_request *request = job->request;
     struct lt_task *task = lt_calloc(1, sizeof *task);
@@ -148,7 +165,7 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
         return LT_OK;
     }
     double began = lt_clock_seconds();
-    int code = lt_prompt_make(served, store, request, &task->prompt, error);
+    int code = lt_prompt_make(served, request, &task->prompt, error);
     if (code)
         goto failed;
     if (request->method == LT_METHOD_SCORE)

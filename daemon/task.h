@@ -101,8 +101,8 @@ struct lt_task {
 
 /* Tokenizes and cuts the job's prompt, if it has one, and prepares the first cycle. On failure `error` is filled and
  * nothing is left over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM, and those of lt_documents_tokens. */
-int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_store *store,
-                   struct lt_task **ret_task, struct lt_error *error);
+int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
+                   struct lt_error *error);
 void lt_task_destroy(struct lt_task *task);
 
 /* Cuts tokens into spans, in place of those that the task has, and makes room for their latents. `ends` says where each
@@ -111,5 +111,8 @@ void lt_task_destroy(struct lt_task *task);
 int lt_task_cut(struct lt_task *task, const uint32_t *tokens, const size_t *ends, size_t segments);
 
 bool lt_task_generates(const struct lt_task *task);
+
+/* Counts what a finished task has done, and gives its mixed state away to be kept. */
+void lt_task_settle(struct lt_task *task, struct lt_counters *counters);
 
 #endif

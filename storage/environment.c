@@ -162,18 +162,20 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
     const struct {
         const char *name;
+        unsigned flags;
         MDB_dbi *database;
     } databases[] = {
-        {"latents", &environment->latents},
-        {"fifo", &environment->fifo},
-        {"stats", &environment->stats},
-        {"documents", &environment->documents},
-        {"parts", &environment->parts},
-        {"refined", &environment->refined},
-        {"refined_order", &environment->refined_order},
+        {"small", MDB_INTEGERKEY, &environment->queues[LT_QUEUE_SMALL]},
+        {"main", MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]},
+        {"index", MDB_INTEGERKEY, &environment->index},
+        {"stats", 0, &environment->stats},
+        {"documents", 0, &environment->documents},
+        {"parts", 0, &environment->parts},
+        {"refined", 0, &environment->refined},
+        {"refined_order", 0, &environment->refined_order},
     };
     for (size_t i = 0; !code && i < sizeof databases / sizeof *databases; i++)
-        code = mdb_dbi_open(transaction, databases[i].name, MDB_CREATE, databases[i].database);
+        code = mdb_dbi_open(transaction, databases[i].name, MDB_CREATE | databases[i].flags, databases[i].database);
     if (code) {
         mdb_txn_abort(transaction);
         return fail_open(path, code, error);
@@ -229,13 +231,22 @@ static int add_used(const struct lt_environment *environment, MDB_txn *transacti
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta,         environment->fifo,  environment->stats,
-                                 environment->documents,    environment->parts, environment->refined,
+    const MDB_dbi databases[] = {environment->queues[LT_QUEUE_SMALL],
+                                 environment->queues[LT_QUEUE_MAIN],
+                                 environment->index,
+                                 environment->meta,
+                                 environment->stats,
+                                 environment->documents,
+                                 environment->parts,
+                                 environment->refined,
                                  environment->refined_order};
-    uint64_t bytes = 0, entries = 0, other;
-    int code = add_used(environment, transaction, environment->latents, &bytes, &entries);
-    for (size_t i = 0; code == LT_OK && i < sizeof databases / sizeof *databases; i++)
-        code = add_used(environment, transaction, databases[i], &bytes, &other);
+    uint64_t bytes = 0, entries = 0, of_database = 0;
+    int code = LT_OK;
+    for (size_t i = 0; code == LT_OK && i < sizeof databases / sizeof *databases; i++) {
+        code = add_used(environment, transaction, databases[i], &bytes, &of_database);
+        if (i < LT_QUEUE_COUNT)
+            entries += of_database;
+    }
     if (code)
         return code;
     *ret_bytes = bytes;

@@ -6,16 +6,24 @@
 #include <stdatomic.h>
 
 #include "storage/changes.h"
+#include "storage/encoders.h"
 #include "storage/environment.h"
 #include "storage/eviction.h"
+#include "storage/memory.h"
 #include "storage/pending.h"
+#include "storage/queues.h"
+#include "storage/reader.h"
 
 #define LT_GROUP_RECORDS_MAX 8192 /* keeps a transaction below LMDB's limit of 131,071 dirty pages */
 
 struct lt_store {
-    struct lt_store_options options; /* its path is not kept */
+    struct lt_store_options options; /* without its pointers, which are the caller's */
     struct lt_environment environment;
-    struct lt_eviction *eviction;
+    struct lt_encoders encoders;
+    struct lt_readers readers;
+    struct lt_memory memory;
+    struct lt_eviction eviction;
+    struct lt_queues queues; /* of the writer */
     pthread_t writer;
 
     pthread_mutex_t mutex; /* guards what follows, up to the atomics */

@@ -16,9 +16,7 @@
 #include "storage/state.h"
 
 #define LIFETIME_SECONDS 1
-#define RECORD_PAGES_SHARE                                                                                             \
-    2 /* a record costs at most twice its bytes in pages: B-tree pages are at least half full                          \
-       */
+#define GROUP_PAGES 16 /* that a group may begin, besides those that its records fill */
 
 static const char lifetime_name[] = "lifetime";
 
@@ -58,21 +56,38 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 
 /* --- one group --- */
 
+/* Whether a lookup would take what lies at the place. LT_ENOTFOUND: nothing lies there. */
+static int check_stored(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry,
+                        uint64_t place, bool *ret_serves)
+{
+    MDB_cursor *cursor;
+    MDB_val value;
+    int code =
+        lt_environment_code(mdb_cursor_open(transaction, store->environment.queues[lt_place_queue(place)], &cursor));
+    if (code)
+        return code;
+    code = lt_queues_read(cursor, place, &value);
+    if (code == LT_OK)
+        *ret_serves = lt_record_serves(&entry->key, value.mv_data, value.mv_size, entry->type, entry->dimension,
+                                       (uint32_t)time(NULL));
+    mdb_cursor_close(cursor);
+    return code;
+}
+
 /* Stores one latent. One that is there already stays, unless a lookup would not take it. */
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
-    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
-    int code = mdb_put(transaction, store->environment.latents, &name, &value, MDB_NOOVERWRITE);
-    if (code == MDB_KEYEXIST) {
-        if (lt_record_serves(&entry->key, value.mv_data, value.mv_size, entry->type, entry->dimension,
-                             (uint32_t)time(NULL)))
-            return LT_OK;
-        value = (MDB_val){entry->bytes, (void *)entry->record};
-        return lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
-    }
-    if (code)
-        return lt_environment_code(code);
-    return lt_eviction_append(store->eviction, &store->environment, transaction, &entry->key);
+    uint64_t place;
+    bool serves = false;
+    int code = lt_queues_find(&store->environment, transaction, &entry->key, &place);
+    if (code == LT_OK)
+        code = check_stored(store, transaction, entry, place, &serves);
+    if (code == LT_OK)
+        return serves ? LT_OK : lt_queues_replace(&store->environment, transaction, place, entry->record, entry->bytes);
+    if (code != LT_ENOTFOUND)
+        return code;
+    return lt_eviction_add(&store->eviction, &store->queues, &store->environment, transaction, &entry->key,
+                           entry->record, entry->bytes);
 }
 
 /* Writes `count` entries from `entry` on. The last one's link is not touched: the queue may be growing there. */
@@ -88,15 +103,15 @@ static int write_entries(struct lt_store *store, MDB_txn *transaction, const str
     return code;
 }
 
-static size_t group_bytes(const struct lt_pending_entry *entry, size_t count)
+static uint64_t group_cost(const struct lt_store *store, const struct lt_pending_entry *entry, size_t count)
 {
-    size_t bytes = 0;
+    uint64_t cost = GROUP_PAGES * store->environment.page_bytes;
     for (; count; count--) {
-        bytes += entry->bytes;
+        cost += lt_queues_cost(&store->environment, entry->bytes);
         if (count > 1)
             entry = entry->next_queued;
     }
-    return bytes;
+    return cost;
 }
 
 static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count,
@@ -109,8 +124,8 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
         return code;
     lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
     if (count || changes)
-        code = lt_eviction_make_room(store->eviction, &store->environment, transaction, store->options.budget_bytes,
-                                     RECORD_PAGES_SHARE * group_bytes(first, count));
+        code = lt_eviction_make_room(&store->eviction, &store->queues, &store->environment, transaction,
+                                     store->options.budget_bytes, group_cost(store, first, count));
     if (code == LT_OK)
         code = write_entries(store, transaction, first, count);
     if (code == LT_OK)

@@ -25,6 +25,8 @@ int command_encode(struct context *context);
 int command_score(struct context *context);
 int command_bench(struct context *context);
 int command_doc(struct context *context);
+int command_explain(struct context *context);
+int command_near(struct context *context);
 int command_stats(struct context *context);
 int command_info(struct context *context);
 int command_models(struct context *context);

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clients/c/latent.h"
 #include "proto/limits.h"
@@ -15,6 +16,8 @@ enum command {
     COMMAND_SCORE,
     COMMAND_BENCH,
     COMMAND_DOC,
+    COMMAND_EXPLAIN,
+    COMMAND_NEAR,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -28,13 +31,15 @@ enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_REFINE, DOC_HISTORY, DOC_REMO
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, encode, score and help; else NULL */
+    const char *argument; /* of generate, explain, encode, near, score and help; else NULL */
     enum doc_action doc_action;
     const char *doc_name; /* of doc, but not of doc list */
     const char *doc_path; /* of doc put */
     const char *socket;   /* NULL: the default */
     bool json;
     bool watch;
+    bool measure;
+    uint32_t nearest; /* how many; 0: the daemon's choice */
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */

@@ -7,7 +7,7 @@
             print(text, end="", flush=True)
 
 `Client` waits, `AsyncClient` is for asyncio. Both raise the subclasses of `Error` in latentd.errors, which are importable from here as
-well, and return the dataclasses of latentd.results."""
+well, and return the dataclasses of latentd.results and latentd.explanation."""
 
 from .async_client import AsyncClient, AsyncStream
 from .client import Client, Stream
@@ -16,19 +16,22 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      ClosedError, ConnectError, ContextExceededError, CorruptError, Error, FullError, InternalError,
                      InvalidUtf8Error, IoError, MalformedError, NotFoundError, OutOfMemoryError, ShuttingDownError,
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
+from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Info, Model, Operations, Receipt, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
+                      Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Receipt, Score,
+                      SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError", "BadStoreError",
-    "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
-    "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement", "DocumentVersion", "Encoding", "Error",
-    "FullError", "GenerateOptions", "Generation", "Hello", "Info", "InternalError", "InvalidUtf8Error", "IoError", "Latent",
-    "Latents", "Limits", "MalformedError", "Model", "NotFoundError", "Operations", "OutOfMemoryError", "Receipt", "Score",
-    "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
+    "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError",
+    "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError",
+    "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement",
+    "DocumentVersion", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Info",
+    "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
+    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Receipt", "Score", "Segment",
+    "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
     "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
 ]
