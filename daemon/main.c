@@ -31,7 +31,7 @@ static int open_models(struct lt_server *server, struct lt_error *error)
     const struct lt_config *config = server->config;
     for (size_t i = 0; i < config->model_count; i++) {
         struct lt_model *model;
-        int code = lt_model_open(config->models[i], &model, error);
+        int code = lt_model_open(config->models[i], config->precision, &model, error);
         if (code)
             return code;
         server->models[server->model_count++] = model;

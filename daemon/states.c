@@ -135,7 +135,7 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
                     const uint8_t *starts, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning)
 {
-    struct lt_sequence *sequence;
+    struct lt_sequence *sequence = NULL;
     size_t known;
     struct state *state = find(states, spans, starts, count, &known);
     size_t segment = state && known == state->count ? state->segment : 0;
@@ -143,9 +143,11 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
     if (state && !state->lent && !open) {
         sequence = lend(state, known, segment, count);
     } else {
-        int code = lt_sequence_create(model, count + answer, &sequence);
+        int code = lt_sequence_create(model, 0, &sequence);
         if (code == LT_OK && state)
             code = lt_sequence_copy(sequence, state->sequence, known, segment);
+        if (code == LT_OK)
+            code = lt_sequence_reserve(sequence, count + answer, answer);
         if (code) {
             lt_sequence_destroy(sequence);
             return code;

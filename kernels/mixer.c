@@ -2,8 +2,8 @@
  * decoder will want from the result, computed once a span here instead of once a token there: the vector that
  * conditions tokens behind the span, and the keys and values of the decoder's attention to it.
  *
- * Rows of a chunk are in the order of each sequence, and a row is written to its layer's cache just before it attends,
- * so it sees itself and what came before it. */
+ * Rows of a chunk are in the order of each sequence, and are written to their layer's cache before any of them attends
+ * to its own place there and those in front of it. */
 #include <string.h>
 #include <time.h>
 
@@ -19,13 +19,6 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Copies one row of `from` to its span's place in a cache. */
-static void scatter(const struct lt_workspace *workspace, const float *from, size_t row, float *to)
-{
-    size_t width = workspace->shape->width;
-    memcpy(to + (size_t)workspace->rows[row].position * width, from + row * width, width * sizeof *to);
-}
-
 /* x holds the mixed latents. */
 static void prepare_decoding(struct lt_workspace *workspace)
 {
@@ -36,7 +29,8 @@ static void prepare_decoding(struct lt_workspace *workspace)
     lt_gemm(workspace->crew, &weights->condition, workspace->x, rows, workspace->attended, false);
     lt_gemm(workspace->crew, &weights->skip, workspace->query, rows, workspace->attended, true);
     for (size_t i = 0; i < rows; i++)
-        scatter(workspace, workspace->attended, i, workspace->rows[i].sequence->conditions);
+        memcpy(lt_sequence_condition(workspace->rows[i].sequence, (size_t)workspace->rows[i].position),
+               workspace->attended + i * width, width * sizeof(float));
     for (uint32_t layer = 0; layer < weights->decoder.count; layer++) {
         const struct lt_memory *memory = &weights->memories[layer];
         lt_rms_norm(workspace->x, memory->norm, weights->epsilon, rows, width, workspace->normed);
@@ -44,11 +38,9 @@ static void prepare_decoding(struct lt_workspace *workspace)
         lt_gemm(workspace->crew, &memory->value, workspace->normed, rows, workspace->value, false);
         lt_rms_norm(workspace->key, weights->decoder.layers[layer].key_norm, weights->epsilon,
                     rows * workspace->shape->heads, workspace->head_width, workspace->key);
-        for (size_t i = 0; i < rows; i++) {
-            struct lt_cache *cache = &workspace->rows[i].sequence->memory[layer];
-            scatter(workspace, workspace->key, i, cache->keys);
-            scatter(workspace, workspace->value, i, cache->values);
-        }
+        for (size_t i = 0; i < rows; i++)
+            lt_slots_write(&workspace->rows[i].sequence->memory[layer], (size_t)workspace->rows[i].position,
+                           workspace->key + i * width, workspace->value + i * width);
     }
     lt_recall_unfold(workspace);
 }
@@ -100,16 +92,28 @@ static void run_chunk(struct lt_workspace *workspace, double *refine_seconds, do
     workspace->row_count = 0;
 }
 
-int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+/* Room for the item's spans, and for the longest segment that there will be. */
+static int reserve(const struct lt_mix_item *item)
 {
-    double refine_seconds = 0, mix_seconds = 0;
-    for (size_t i = 0; i < count; i++) {
-        int rc = lt_sequence_reserve(items[i].sequence, items[i].sequence->spans + items[i].count);
-        if (rc != LT_OK)
-            return rc;
+    size_t segment = item->sequence->segment, longest = segment;
+    for (size_t i = 0; i < item->count; i++) {
+        segment = item->starts[i] ? 1 : segment + 1;
+        longest = segment > longest ? segment : longest;
     }
+    return lt_sequence_reserve(item->sequence, item->sequence->spans + item->count, longest);
+}
+
+static size_t rows_of(const void *items, size_t index)
+{
+    return ((const struct lt_mix_item *)items)[index].count;
+}
+
+static void run_items(struct lt_workspace *workspace, void *all, size_t first, size_t end)
+{
+    struct lt_mix_item *items = all;
+    double refine_seconds = 0, mix_seconds = 0;
     workspace->row_count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_operations = items[i].saved_operations = items[i].mix_operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
@@ -119,9 +123,20 @@ int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t cou
     }
     if (workspace->row_count > 0)
         run_chunk(workspace, &refine_seconds, &mix_seconds);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_seconds = refine_seconds;
         items[i].mix_seconds = mix_seconds;
     }
+}
+
+int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+{
+    static const struct lt_work work = {rows_of, run_items};
+    for (size_t i = 0; i < count; i++) {
+        int rc = reserve(&items[i]);
+        if (rc != LT_OK)
+            return rc;
+    }
+    lt_workspace_run(workspace, &work, items, count);
     return LT_OK;
 }

@@ -58,6 +58,20 @@ def test_several_documents_in_any_order(make_daemon):
             assert answer["usage"]["refined_spans"] == spans_of_document(answer)
 
 
+def test_several_documents_of_which_only_the_beginnings_are_known(make_daemon):
+    """Their segments take turns in the refiner, and each has spans that were refined and spans that were not."""
+    plain, refined = make_daemon(model=SHIPPED, arguments=NO_STATES), make_daemon(model=SHIPPED, arguments=NO_STATES)
+    with plain.connect() as without, refined.connect() as connection:
+        for name in ("years", "lists"):
+            put(connection, name, TALES[name])
+            refine(connection, name)
+            put(connection, name, TALES[name] + " And then the end came.")
+        expected = ask(without, *({"role": "document", "text": TALES[name] + " And then the end came."} for name in ("years", "lists")))
+        answer = ask(connection, "years", "lists")
+        assert answer["text"] == expected["text"]
+        assert 0 < answer["usage"]["refined_spans"] < spans_of_document(answer)
+
+
 def test_refining_twice_does_nothing_and_raw_latents_stay(connection):
     put(connection, "king", TALES["king"])
     keys = [span["key"] for span in connection.call("doc.get", {"name": "king"})["spans_of_part"]]

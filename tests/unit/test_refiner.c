@@ -165,12 +165,61 @@ static void test_company_changes_no_bit(void **state)
     lt_workspace_destroy(workspace);
 }
 
+/* Each segment of a prompt has a part that is given: the segments take turns in the refiner's memory. */
+static void test_every_segment_may_have_its_part(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t bytes = lt_model_shape(fixture->model)->vocabulary * sizeof(float), segments = 0;
+    struct lt_workspace *workspace;
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    for (size_t i = 0; i < 3; i++) {
+        const struct sample *sample = &fixture->samples[i];
+        size_t width = width_of(sample);
+        float *refined = malloc(sample->spans * width * sizeof *refined);
+        uint8_t *refining = calloc(sample->spans, 1);
+        for (size_t begin = 0, end; begin < sample->spans; begin = end, segments++) {
+            struct lt_sequence *sequence;
+            for (end = begin + 1; end < sample->spans && !sample->starts[end];)
+                end++;
+            assert_int_equal(lt_sequence_create(sample->model, end - begin, &sequence), LT_OK);
+            struct lt_refine_item item = {.sequence = sequence,
+                                          .latents = sample->stored + begin * width,
+                                          .count = end - begin,
+                                          .refined = refined + begin * width};
+            assert_int_equal(lt_refine(workspace, &item), LT_OK);
+            memset(refining + begin, LT_REFINE_KEYS, (end - begin) / 2);
+            lt_sequence_destroy(sequence);
+        }
+        struct lt_mix_item item = {.latents = sample->stored,
+                                   .starts = sample->starts,
+                                   .count = sample->spans,
+                                   .refining = refining,
+                                   .refined = refined};
+        assert_int_equal(lt_sequence_create(sample->model, 0, &item.sequence), LT_OK);
+        assert_int_equal(lt_mix(workspace, &item, 1), LT_OK);
+        float *expected = plain_logits(workspace, sample), *logits = malloc(bytes);
+        decode(workspace, item.sequence, sample, 0, sample->count, logits);
+        assert_memory_equal(logits, expected, bytes);
+        lt_sequence_destroy(item.sequence);
+        free(expected);
+        free(logits);
+        free(refining);
+        free(refined);
+    }
+    assert_true(segments > 4);
+    lt_workspace_destroy(workspace);
+}
+
 int main(void)
 {
+#define WITH_BOTH(test)                                                                                                \
+    cmocka_unit_test_setup_teardown(test, open_stored, close_fixture),                                                 \
+        cmocka_unit_test_setup_teardown(test, open_int8, close_fixture)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_slices_refine_alike, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_what_is_given_changes_no_bit, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_company_changes_no_bit, open_fixture, close_fixture),
+        WITH_BOTH(test_slices_refine_alike),
+        WITH_BOTH(test_what_is_given_changes_no_bit),
+        WITH_BOTH(test_every_segment_may_have_its_part),
+        WITH_BOTH(test_company_changes_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
