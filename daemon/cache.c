@@ -128,7 +128,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
 /* Says of spans that seem to be new which of them another encoder has encoded. */
 static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
 {
-    const uint8_t(*encoders)[LT_ENCODER_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
+    const uint8_t(*encoders)[LT_FINGERPRINT_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
     size_t encoder_count = cache->store ? lt_store_encoders(cache->store, &encoders) : 0, unknown = 0;
     for (size_t d = 0; d < r->distinct; d++)
         unknown += r->lookups[d] == LT_LOOKUP_MISS_NEW;
@@ -139,7 +139,7 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
     int code = keys && holds ? LT_OK : LT_ENOMEM;
     for (size_t e = 0; code == LT_OK && e < encoder_count; e++) {
         size_t count = 0, next = 0;
-        if (memcmp(encoders[e], own, LT_ENCODER_BYTES) == 0)
+        if (memcmp(encoders[e], own, LT_FINGERPRINT_BYTES) == 0)
             continue;
         for (size_t d = 0; d < r->distinct; d++) {
             const struct lt_cache_span *span = r->spans[r->first[d]];

@@ -1,6 +1,10 @@
 #include "daemon/dispatch.h"
 
+#include <string.h>
+
 #include "daemon/clock.h"
+#include "daemon/latent_get.h"
+#include "daemon/pool.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -19,12 +23,17 @@ static void write_error(struct lt_buffer *ret_bytes, bool id_known, uint32_t id,
         lt_buffer_finish(ret_bytes);
 }
 
-static void refuse(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
+static void send_error(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
 {
     struct lt_buffer bytes;
-    lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
     write_error(&bytes, id_known, id, error);
     lt_session_send(session, &bytes);
+}
+
+static void refuse(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
+{
+    lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    send_error(session, id_known, id, error);
 }
 
 /* What was handed to submit, or should have been. */
@@ -34,19 +43,87 @@ static void free_request(struct lt_server *server, struct lt_request *request)
     lt_request_destroy(request);
 }
 
+static const char *model_of(const struct lt_request *request)
+{
+    switch (request->method) {
+    case LT_METHOD_GENERATE:
+        return request->generate.model;
+    case LT_METHOD_ENCODE:
+        return request->encode.model;
+    case LT_METHOD_SCORE:
+        return request->score.model;
+    case LT_METHOD_EXPLAIN:
+        return request->explain.generate.model;
+    case LT_METHOD_NEAR:
+        return request->near.model;
+    case LT_METHOD_LATENT_GET:
+        return request->latent_get.model;
+    case LT_METHOD_LATENT_PUT:
+        return request->latent_put.model;
+    case LT_METHOD_DOCUMENT_PUT:
+        return request->document_put.model;
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_REFINE:
+        return request->document.model;
+    default:
+        return "";
+    }
+}
+
+static bool wants_latents(enum lt_method method)
+{
+    return method == LT_METHOD_ENCODE || method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR ||
+           method == LT_METHOD_LATENT_GET || method == LT_METHOD_LATENT_PUT || method == LT_METHOD_DOCUMENT_PUT ||
+           method == LT_METHOD_DOCUMENT_REFINE;
+}
+
+/* The model that a request names, if it can do what is asked. LT_ENOMODEL, LT_EPARAM. */
+static int choose_model(const struct lt_server *server, const struct lt_request *request, size_t *ret_model,
+                        struct lt_error *error)
+{
+    const char *name = model_of(request);
+    size_t model = 0;
+    while (*name && model < server->model_count && strcmp(lt_model_name(server->models[model]), name) != 0)
+        model++;
+    if (model == server->model_count)
+        return lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
+    if (wants_latents(request->method) && !lt_model_has_encoder(server->models[model]))
+        return lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
+                       lt_model_name(server->models[model]));
+    *ret_model = model;
+    return LT_OK;
+}
+
+static void finish_job(struct lt_server *server, struct lt_job *job);
+
+static int hand_over(struct lt_server *server, struct lt_job *job)
+{
+    bool computes = job->request->method != LT_METHOD_LATENT_GET && job->request->method != LT_METHOD_LATENT_PUT;
+    return computes ? lt_engine_submit(server->engine, job) : lt_pool_submit(server, job, finish_job);
+}
+
 int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
                        struct lt_error *error)
 {
+    size_t model = 0;
+    int code = choose_model(server, request, &model, error);
+    if (code) {
+        lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+        lt_request_destroy(request);
+        return code;
+    }
     struct lt_job *job = server->stopping ? NULL : lt_calloc(1, sizeof *job);
-    int code = server->stopping ? LT_ESHUTDOWN : job ? LT_OK : LT_ENOMEM;
+    code = server->stopping ? LT_ESHUTDOWN : job ? LT_OK : LT_ENOMEM;
     if (job) {
         job->request = request;
+        job->model = model;
         job->received = lt_clock_seconds();
         job->final.job = job;
         job->final.last = true;
-        code = lt_engine_submit(server->engine, job);
+        code = hand_over(server, job);
     }
     if (code) {
+        lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
         free_request(server, request);
         lt_free(job);
         if (code == LT_EBUSY)
@@ -120,7 +197,7 @@ static void answer(struct lt_session *session, const struct lt_request *request)
         lt_server_stop(server);
 }
 
-static bool needs_engine(enum lt_method method)
+static bool is_job(enum lt_method method)
 {
     switch (method) {
     case LT_METHOD_GENERATE:
@@ -129,6 +206,7 @@ static bool needs_engine(enum lt_method method)
     case LT_METHOD_EXPLAIN:
     case LT_METHOD_NEAR:
     case LT_METHOD_LATENT_GET:
+    case LT_METHOD_LATENT_PUT:
     case LT_METHOD_DOCUMENT_PUT:
     case LT_METHOD_DOCUMENT_GET:
     case LT_METHOD_DOCUMENT_LIST:
@@ -165,7 +243,7 @@ static void take_document(struct lt_session *session, struct lt_request *request
     int code = lt_upload_join(session, &request->document_put, &received, &error);
     if (code == LT_OK && !request->document_put.more) {
         if (lt_dispatch_submit(session->server, &session->caller, request, &error))
-            refuse(session, true, id, &error);
+            send_error(session, true, id, &error);
         return;
     }
     if (code)
@@ -173,6 +251,20 @@ static void take_document(struct lt_session *session, struct lt_request *request
     else
         answer_received(session, id, received);
     lt_request_destroy(request);
+}
+
+/* Answers what is in memory already; false if it is not. */
+static bool answer_from_memory(struct lt_session *session, const struct lt_request *request)
+{
+    struct lt_server *server = session->server;
+    struct lt_buffer bytes;
+    struct lt_error error;
+    size_t model;
+    if (request->method != LT_METHOD_LATENT_GET || server->stopping || choose_model(server, request, &model, &error) ||
+        lt_latent_get_in_memory(server, model, request, &bytes))
+        return false;
+    lt_session_send(session, &bytes);
+    return true;
 }
 
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
@@ -186,13 +278,15 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
         refuse(session, id_known, id, &error);
         return;
     }
-    if (!needs_engine(request->method)) {
+    if (!is_job(request->method)) {
         answer(session, request);
         lt_request_destroy(request);
     } else if (request->method == LT_METHOD_DOCUMENT_PUT) {
         take_document(session, request);
+    } else if (answer_from_memory(session, request)) {
+        lt_request_destroy(request);
     } else if (lt_dispatch_submit(session->server, &session->caller, request, &error)) {
-        refuse(session, true, id, &error);
+        send_error(session, true, id, &error);
     }
 }
 

@@ -13,7 +13,6 @@
 #include "daemon/explaining.h"
 #include "daemon/generation.h"
 #include "daemon/idle.h"
-#include "daemon/latent_get.h"
 #include "daemon/near.h"
 #include "daemon/outbox.h"
 #include "daemon/reply.h"
@@ -99,23 +98,19 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
 
 /* --- taking up jobs --- */
 
-/* Methods that compute nothing: what they ask for is looked up and answered. */
-static void look_up(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
+/* Methods on documents that compute nothing. */
+static void look_at_documents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
 {
-    const struct lt_refining_place *place = &engine->place;
-    struct lt_error error = {0};
+    struct lt_error error;
     struct lt_buffer bytes;
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = job->request->method == LT_METHOD_LATENT_GET
-                   ? lt_latent_get(place->store, place->latent_type, model, job->request, &writer)
-                   : lt_documents_look(place->store, place->latent_type, model, job->request, &writer, &error);
-    if (code && error.code) {
+    if (lt_documents_look(engine->place.store, engine->place.latent_type, model, job->request, &writer, &error)) {
         lt_buffer_finish(&bytes);
         lt_outbox_answer_error(&engine->outbox, job, &error);
     } else {
-        lt_outbox_answer(&engine->outbox, job, &bytes, code);
+        lt_outbox_answer(&engine->outbox, job, &bytes, LT_OK);
     }
 }
 
@@ -155,11 +150,7 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
-    struct lt_served_model *served = lt_served_model_choose(engine->served, engine->served_count, job->request, &error);
-    if (!served) {
-        lt_outbox_answer_error(&engine->outbox, job, &error);
-        return;
-    }
+    struct lt_served_model *served = &engine->served[job->model];
     switch (job->request->method) {
     case LT_METHOD_NEAR:
         lt_near_begin(engine->near, job, served);
@@ -167,11 +158,10 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
     case LT_METHOD_EXPLAIN:
         lt_explaining_begin(engine->explaining, job, served);
         return;
-    case LT_METHOD_LATENT_GET:
     case LT_METHOD_DOCUMENT_GET:
     case LT_METHOD_DOCUMENT_HISTORY:
     case LT_METHOD_DOCUMENT_LIST:
-        look_up(engine, job, served->model);
+        look_at_documents(engine, job, served->model);
         return;
     default:
         break;

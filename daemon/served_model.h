@@ -4,7 +4,6 @@
 #define LT_DAEMON_SERVED_MODEL_H
 
 #include "kernels/islet.h"
-#include "proto/messages.h"
 #include "storage/store.h"
 
 struct lt_served_model {
@@ -19,10 +18,5 @@ struct lt_served_model {
 int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, struct lt_store *store,
                          uint32_t threads, uint64_t state_bytes);
 void lt_served_model_finish(struct lt_served_model *served);
-
-/* The one of [count] models that a request names, the first if it names none, if it can do what is asked; else NULL and
- * the reason: LT_ENOMODEL, LT_EPARAM. */
-struct lt_served_model *lt_served_model_choose(struct lt_served_model *served_models, size_t count,
-                                               const struct lt_request *request, struct lt_error *error);
 
 #endif

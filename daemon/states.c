@@ -6,14 +6,13 @@
 
 #include "proto/alloc.h"
 
-#define WORTH_COPYING 8 /* spans that are not mixed again, at least, for a state to be copied inside a segment */
+#define WORTH_REMINDING 8 /* spans that are not mixed again, at least, for going on inside a segment */
 
 struct state {
     struct state *next;
     struct lt_sequence *sequence;
-    size_t count;             /* spans that it shares with whoever begins alike */
-    size_t segment;           /* of them in the last segment, which the refiner remembers; 0: it does not */
-    bool lent;                /* a task is adding to the sequence, behind these spans */
+    size_t count;             /* spans of the prompt */
+    size_t segment;           /* of them in its last segment */
     struct lt_span_key *keys; /* [count] */
     uint8_t *starts;          /* [count] */
     uint64_t bytes;
@@ -89,15 +88,15 @@ static size_t in_open_segment(const uint8_t *starts, size_t known, size_t count)
 }
 
 /* Where a prompt goes on from a state: behind all that they have in common, unless a segment begins hardly before it,
- * where the refiner need not be reminded of anything and the state can be lent. */
+ * where the refiner need not be reminded of anything. */
 static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
 {
     size_t same = common(state, spans, starts, count), boundary = same;
-    if (same == state->count && state->segment > 0)
+    if (same == state->count)
         return same;
     while (boundary > 0 && (boundary == count || !starts[boundary]))
         boundary--;
-    return same - boundary >= WORTH_COPYING ? same : boundary;
+    return same - boundary >= WORTH_REMINDING ? same : boundary;
 }
 
 /* The state that most of the prompt can go on from, moved to the front; NULL if there is none. */
@@ -120,61 +119,26 @@ static struct state *find(struct lt_states *states, const struct lt_cache_span *
     return state;
 }
 
-/* What is left of the state for others is what the new prompt shares with it. As soon as a span is added the refiner no
- * longer stands where the state ended. */
-static struct lt_sequence *lend(struct state *state, size_t spans, size_t segment, size_t count)
-{
-    lt_sequence_truncate(state->sequence, spans, segment);
-    state->lent = true;
-    state->count = spans;
-    state->segment = spans == count ? segment : 0;
-    return state->sequence;
-}
-
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
                     const uint8_t *starts, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning)
 {
     struct lt_sequence *sequence = NULL;
     size_t known;
-    struct state *state = find(states, spans, starts, count, &known);
-    size_t segment = state && known == state->count ? state->segment : 0;
-    size_t open = segment ? 0 : in_open_segment(starts, known, count);
-    if (state && !state->lent && !open) {
-        sequence = lend(state, known, segment, count);
-    } else {
-        int code = lt_sequence_create(model, 0, &sequence);
-        if (code == LT_OK && state)
-            code = lt_sequence_copy(sequence, state->sequence, known, segment);
-        if (code == LT_OK)
-            code = lt_sequence_reserve(sequence, count + answer, answer);
-        if (code) {
-            lt_sequence_destroy(sequence);
-            return code;
-        }
+    const struct state *state = find(states, spans, starts, count, &known);
+    int code = lt_sequence_create(model, 0, &sequence);
+    if (code == LT_OK && state)
+        code = lt_sequence_copy(sequence, state->sequence, known, known == state->count ? state->segment : 0);
+    if (code == LT_OK)
+        code = lt_sequence_reserve(sequence, count + answer, answer);
+    if (code) {
+        lt_sequence_destroy(sequence);
+        return code;
     }
-    *ret_beginning = (struct lt_beginning){.sequence = sequence, .spans = known, .forgotten = open};
-    if (state && known == count)
-        ret_beginning->resumed = lt_sequence_resume(sequence, state->sequence, logits);
+    size_t open = state && known == state->count ? 0 : in_open_segment(starts, known, count);
+    bool resumed = state && known == count && lt_sequence_resume(sequence, state->sequence, logits);
+    *ret_beginning = (struct lt_beginning){.sequence = sequence, .spans = known, .forgotten = open, .resumed = resumed};
     return LT_OK;
-}
-
-/* Takes the sequence's entry out, if it has one. */
-static void take_back(struct lt_states *states, const struct lt_sequence *sequence)
-{
-    for (struct state **link = &states->first; *link; link = &(*link)->next)
-        if ((*link)->sequence == sequence) {
-            struct state *state = unlink_state(states, link);
-            state->sequence = NULL;
-            free_state(state);
-            return;
-        }
-}
-
-void lt_states_discard(struct lt_states *states, struct lt_sequence *sequence)
-{
-    take_back(states, sequence);
-    lt_sequence_destroy(sequence);
 }
 
 /* Drops what the new prompt begins with as a whole: it serves no prompt that the new one does not serve as well. */
@@ -182,29 +146,24 @@ static void drop_covered(struct lt_states *states, const struct lt_cache_span *s
                          size_t count)
 {
     for (struct state **link = &states->first; *link;) {
-        if (!(*link)->lent && common(*link, spans, starts, count) == (*link)->count)
+        if (common(*link, spans, starts, count) == (*link)->count)
             free_state(unlink_state(states, link));
         else
             link = &(*link)->next;
     }
 }
 
-/* Drops the state that was not used for longest and is not in use; false if there is none. */
-static bool drop_oldest(struct lt_states *states)
+static void drop_oldest(struct lt_states *states)
 {
-    struct state **oldest = NULL;
-    for (struct state **link = &states->first; *link; link = &(*link)->next)
-        if (!(*link)->lent)
-            oldest = link;
-    if (oldest)
-        free_state(unlink_state(states, oldest));
-    return oldest;
+    struct state **link = &states->first;
+    while ((*link)->next)
+        link = &(*link)->next;
+    free_state(unlink_state(states, link));
 }
 
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     struct lt_sequence *sequence)
 {
-    take_back(states, sequence);
     struct state *state = lt_calloc(1, sizeof *state);
     uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
     if (!state || bytes > states->budget || count == 0)
@@ -222,8 +181,8 @@ void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans,
     state->count = count;
     state->bytes = bytes;
     drop_covered(states, spans, starts, count);
-    while (states->bytes + bytes > states->budget && drop_oldest(states))
-        ;
+    while (states->bytes + bytes > states->budget)
+        drop_oldest(states);
     push_state(states, state);
     return;
 useless:

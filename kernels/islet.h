@@ -61,16 +61,12 @@ int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans, size_t segme
  * Memory is shared where it can be, so both must stay with one thread. LT_ENOMEM: it stays empty. */
 int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment);
 
-/* Forgets all but the first `spans` spans, of which the last `segment` were in one segment, as in lt_sequence_copy. */
-void lt_sequence_truncate(struct lt_sequence *sequence, size_t spans, size_t segment);
-
 /* Remembers where the sequence stands and the logits of its next token, [vocabulary], in place of an earlier mark.
  * LT_ENOMEM: no mark is left. */
 int lt_sequence_mark(struct lt_sequence *sequence, const float *logits);
 
 /* Makes `sequence`, which holds the spans of `from`'s mark and no others, stand where the mark was set, and gives the
- * logits of then. `from` may be the sequence itself. False if there is no mark at so many spans, or no memory to mark
- * another sequence alike: nothing was changed. */
+ * logits of then. False if there is no mark at so many spans. */
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits);
 
 /* Memory that a sequence takes, what it shares with others included. */

@@ -11,8 +11,7 @@
 #include <stdint.h>
 
 #include "proto/error.h"
-
-#define LT_FINGERPRINT_BYTES 32
+#include "proto/limits.h"
 
 struct lt_model;
 struct lt_tokenizer;

@@ -213,52 +213,35 @@ int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *fro
     return LT_OK;
 }
 
-void lt_sequence_truncate(struct lt_sequence *sequence, size_t spans, size_t segment)
-{
-    sequence->spans = spans;
-    sequence->segment = segment;
-    sequence->position = 0;
-}
-
 /* Numbers in the windows of all decoder layers. */
 static size_t window_numbers(const struct lt_model_shape *shape)
 {
     return 2 * (size_t)shape->decoder_layers * shape->window * shape->width;
 }
 
-static bool reserve_mark(struct lt_sequence *sequence)
-{
-    size_t numbers = window_numbers(sequence->shape) + sequence->shape->vocabulary;
-    if (!sequence->mark.memory)
-        sequence->mark.memory = lt_malloc(numbers * sizeof *sequence->mark.memory);
-    return sequence->mark.memory;
-}
-
 int lt_sequence_mark(struct lt_sequence *sequence, const float *logits)
 {
-    size_t window = window_numbers(sequence->shape);
-    if (!reserve_mark(sequence))
+    struct lt_mark *mark = &sequence->mark;
+    size_t window = window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
+    if (!mark->memory)
+        mark->memory = lt_malloc((window + vocabulary) * sizeof *mark->memory);
+    if (!mark->memory)
         return LT_ENOMEM;
-    memcpy(sequence->mark.memory, sequence->window_memory, window * sizeof *logits);
-    memcpy(sequence->mark.memory + window, logits, sequence->shape->vocabulary * sizeof *logits);
-    sequence->mark.spans = sequence->spans;
-    sequence->mark.position = sequence->position;
+    memcpy(mark->memory, sequence->window_memory, window * sizeof *logits);
+    memcpy(mark->memory + window, logits, vocabulary * sizeof *logits);
+    mark->spans = sequence->spans;
+    mark->position = sequence->position;
     return LT_OK;
 }
 
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits)
 {
     const struct lt_mark *mark = &from->mark;
-    size_t window = window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
-    if (!mark->memory || mark->spans != sequence->spans || !reserve_mark(sequence))
+    size_t window = window_numbers(sequence->shape);
+    if (!mark->memory || mark->spans != sequence->spans)
         return false;
-    if (sequence != from) {
-        memcpy(sequence->mark.memory, mark->memory, (window + vocabulary) * sizeof *mark->memory);
-        sequence->mark.spans = mark->spans;
-        sequence->mark.position = mark->position;
-    }
     memcpy(sequence->window_memory, mark->memory, window * sizeof *mark->memory);
-    memcpy(ret_logits, mark->memory + window, vocabulary * sizeof *ret_logits);
+    memcpy(ret_logits, mark->memory + window, sequence->shape->vocabulary * sizeof *ret_logits);
     sequence->position = mark->position;
     return true;
 }

@@ -16,6 +16,7 @@
 #define LT_CONNECTIONS_MAX 1024
 #define LT_CONNECTION_REQUESTS_MAX 256 /* requests of one connection that are not answered yet */
 #define LT_ENGINE_QUEUE_MAX 1024       /* requests that wait for the engine */
+#define LT_POOL_QUEUE_MAX 1024         /* requests that wait for a disk */
 #define LT_FRAME_SECONDS_MAX 10        /* from the first byte of a frame to its last */
 
 /* HTTP */
@@ -77,7 +78,9 @@
 #define LT_CONTEXT_MAX 65536 /* tokens */
 
 /* Store */
-#define LT_SPAN_KEY_BYTES 32
+#define LT_DIGEST_BYTES 32 /* BLAKE2b as it is used here */
+#define LT_SPAN_KEY_BYTES LT_DIGEST_BYTES
+#define LT_FINGERPRINT_BYTES LT_DIGEST_BYTES /* of an encoder */
 #define LT_LATENT_DIMENSION_MAX LT_WIDTH_MAX
 #define LT_RECORD_BYTES_MAX (26 + LT_SPAN_KEY_BYTES + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + 8)
 #define LT_STORE_BYTES_MIN (16ull << 20) /* smallest byte budget */

@@ -14,21 +14,41 @@
 #include "proto/document_requests.h"
 #include "proto/explain_request.h"
 #include "proto/generate_request.h"
+#include "proto/latent_requests.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
 #include "proto/segments.h"
 
-#define KEY_TEXT_BYTES (2 * LT_SPAN_KEY_BYTES)
-
 static const char *const method_names[LT_METHOD_COUNT] = {
-#define LT_METHOD_NAME(identifier, name) name,
+#define LT_METHOD_NAME(identifier, name, access) name,
     LT_METHOD_MAP(LT_METHOD_NAME)
 #undef LT_METHOD_NAME
+};
+
+static const enum lt_access method_access[LT_METHOD_COUNT] = {
+#define LT_METHOD_ACCESS(identifier, name, access) access,
+    LT_METHOD_MAP(LT_METHOD_ACCESS)
+#undef LT_METHOD_ACCESS
 };
 
 const char *lt_method_name(enum lt_method method)
 {
     return method < LT_METHOD_COUNT ? method_names[method] : "unknown";
+}
+
+enum lt_access lt_method_access(enum lt_method method)
+{
+    return method < LT_METHOD_COUNT ? method_access[method] : LT_ACCESS_ADMIN;
+}
+
+const char *lt_access_name(enum lt_access access)
+{
+    static const char *const names[] = {[LT_ACCESS_ANY] = "any",
+                                        [LT_ACCESS_READ] = "read",
+                                        [LT_ACCESS_GENERATE] = "generate",
+                                        [LT_ACCESS_WRITE] = "write",
+                                        [LT_ACCESS_ADMIN] = "admin"};
+    return names[access];
 }
 
 static int read_hello(const struct lt_parameters *parameters, struct lt_hello_request *hello)
@@ -105,61 +125,6 @@ static int read_score(const struct lt_parameters *parameters, struct lt_score_re
     return error;
 }
 
-static int digit_of(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    if (character >= 'a' && character <= 'f')
-        return character - 'a' + 10;
-    if (character >= 'A' && character <= 'F')
-        return character - 'A' + 10;
-    return -1;
-}
-
-static bool read_key(const msgpack_object *value, uint8_t *ret_key)
-{
-    if (value->type == MSGPACK_OBJECT_BIN && value->via.bin.size == LT_SPAN_KEY_BYTES) {
-        memcpy(ret_key, value->via.bin.ptr, LT_SPAN_KEY_BYTES);
-        return true;
-    }
-    if (value->type != MSGPACK_OBJECT_STR || value->via.str.size != KEY_TEXT_BYTES)
-        return false;
-    for (size_t i = 0; i < LT_SPAN_KEY_BYTES; i++) {
-        int high = digit_of(value->via.str.ptr[2 * i]);
-        int low = digit_of(value->via.str.ptr[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_key[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
-static int read_latent_get(const struct lt_parameters *parameters, struct lt_latent_get_request *latent_get)
-{
-    static const char *const names[] = {"keys", "model", NULL};
-    int error = lt_parameters_check_names(parameters, names);
-    if (!error)
-        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, latent_get->model);
-    const msgpack_object *keys = lt_parameter_find(parameters, "keys");
-    if (!error)
-        error = lt_parameter_array(parameters, keys, "keys", 1, LT_LATENT_KEYS_MAX);
-    if (error)
-        return error;
-    latent_get->key_count = keys->via.array.size;
-    latent_get->keys = lt_calloc(latent_get->key_count, sizeof *latent_get->keys);
-    if (!latent_get->keys)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    for (size_t i = 0; i < latent_get->key_count; i++) {
-        if (!read_key(&keys->via.array.ptr[i], latent_get->keys[i])) {
-            char label[32];
-            snprintf(label, sizeof label, "keys[%zu]", i);
-            return lt_parameter_wrong(parameters, label, "64 hexadecimal digits or 32 bytes of binary",
-                                      &keys->via.array.ptr[i]);
-        }
-    }
-    return LT_OK;
-}
-
 static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_request *cancel)
 {
     static const char *const names[] = {"id", NULL};
@@ -194,7 +159,9 @@ static int read_parameters(const msgpack_object *params, struct lt_request *requ
     case LT_METHOD_NEAR:
         return read_near(&parameters, &request->near);
     case LT_METHOD_LATENT_GET:
-        return read_latent_get(&parameters, &request->latent_get);
+        return lt_latent_get_request_read(&parameters, &request->latent_get);
+    case LT_METHOD_LATENT_PUT:
+        return lt_latent_put_request_read(&parameters, &request->latent_put);
     case LT_METHOD_DOCUMENT_PUT:
         return lt_document_put_request_read(&parameters, &request->document_put);
     case LT_METHOD_DOCUMENT_GET:
@@ -341,6 +308,9 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_DOCUMENT_PUT:
         lt_free(request->document_put.text);
+        break;
+    case LT_METHOD_LATENT_PUT:
+        lt_free(request->latent_put.latents);
         break;
     default:
         break;

@@ -138,11 +138,11 @@ static int apply_one(const struct lt_environment *environment, MDB_txn *transact
             value = {change->value_bytes, (void *)(change->bytes + change->key_bytes)};
     if (change->removes) {
         int code = mdb_del(transaction, databases[change->database], &key, NULL);
-        return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+        return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
     }
     if (change->database == LT_DATABASE_REFINED)
         return lt_refined_write(environment, transaction, &key, &value);
-    return lt_environment_code(mdb_put(transaction, databases[change->database], &key, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, databases[change->database], &key, &value, 0));
 }
 
 /* Documents are what people asked to be kept: none of them is dropped to make room for another. */
@@ -156,7 +156,7 @@ static int check_documents(const struct lt_store *store, MDB_txn *transaction)
 static int apply(const struct lt_store *store, MDB_txn *parent, const struct lt_changes *changes)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, parent, 0, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, parent, 0, &transaction));
     if (code)
         return code;
     if (changes->adds_refined)
@@ -170,7 +170,7 @@ static int apply(const struct lt_store *store, MDB_txn *parent, const struct lt_
         mdb_txn_abort(transaction);
         return code;
     }
-    return lt_environment_code(mdb_txn_commit(transaction));
+    return lt_store_format_code(mdb_txn_commit(transaction));
 }
 
 void lt_changes_apply(struct lt_store *store, MDB_txn *transaction, struct lt_changes *changes)

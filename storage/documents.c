@@ -65,11 +65,11 @@ static int read_document(const MDB_val *name, const MDB_val *value, struct lt_do
 int lt_document_find(struct lt_store *store, const char *name, struct lt_document *ret_document)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     MDB_val key = {strlen(name), (void *)name}, value;
-    code = lt_environment_code(mdb_get(transaction, store->environment.documents, &key, &value));
+    code = lt_store_format_code(mdb_get(transaction, store->environment.documents, &key, &value));
     if (code == LT_OK)
         code = read_document(&key, &value, ret_document);
     mdb_txn_abort(transaction);
@@ -82,7 +82,7 @@ static int next_document(MDB_cursor *cursor, const char *after, char *ret_name, 
     size_t bytes = strlen(after);
     memcpy(behind, after, bytes + 1); /* with its end: the least key that comes behind it */
     MDB_val key = {bytes + 1, behind}, value;
-    int code = lt_environment_code(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+    int code = lt_store_format_code(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
     if (code)
         return code;
     if (key.mv_size > LT_DOCUMENT_NAME_MAX)
@@ -97,10 +97,10 @@ int lt_document_next(struct lt_store *store, const char *after, char ret_name[LT
 {
     MDB_txn *transaction;
     MDB_cursor *cursor;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
-    code = lt_environment_code(mdb_cursor_open(transaction, store->environment.documents, &cursor));
+    code = lt_store_format_code(mdb_cursor_open(transaction, store->environment.documents, &cursor));
     if (code == LT_OK) {
         code = next_document(cursor, after, ret_name, ret_document);
         mdb_cursor_close(cursor);
@@ -112,7 +112,7 @@ int lt_document_next(struct lt_store *store, const char *after, char ret_name[LT
 int lt_documents_used(struct lt_store *store, uint64_t *ret_bytes, uint64_t *ret_most)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     code = lt_environment_documents_used(&store->environment, transaction, ret_bytes);
@@ -192,10 +192,10 @@ int lt_document_part_read(struct lt_store *store, const char *name, uint32_t ver
     MDB_val key = {part_key(name, version, number, key_data), key_data}, value;
     const uint8_t *content;
     size_t bytes;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
-    code = lt_environment_code(mdb_get(transaction, store->environment.parts, &key, &value));
+    code = lt_store_format_code(mdb_get(transaction, store->environment.parts, &key, &value));
     if (code == LT_OK)
         code = lt_sealed_open(LT_SEALED_PART, key.mv_data, key.mv_size, value.mv_data, value.mv_size, &content, &bytes);
     if (code == LT_OK)

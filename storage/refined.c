@@ -33,7 +33,7 @@ int lt_refined_get(struct lt_store *store, const struct lt_span_key *chain, size
                    size_t *ret_found)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     size_t found = 0;
@@ -70,7 +70,7 @@ static int refined_used(const struct lt_environment *environment, MDB_txn *trans
     MDB_stat stat;
     int code = mdb_stat(transaction, environment->refined, &stat);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     *ret_bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * environment->page_bytes;
     *ret_entries = stat.ms_entries;
     return LT_OK;
@@ -89,7 +89,7 @@ static int evict(const struct lt_environment *environment, MDB_txn *transaction,
         if (code == MDB_SUCCESS || code == MDB_NOTFOUND)
             code = mdb_cursor_del(cursor, 0);
     }
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 int lt_refined_make_room(const struct lt_environment *environment, MDB_txn *transaction, uint64_t share,
@@ -97,7 +97,7 @@ int lt_refined_make_room(const struct lt_environment *environment, MDB_txn *tran
 {
     MDB_cursor *cursor;
     uint64_t bytes = 0, entries = 0;
-    int code = lt_environment_code(mdb_cursor_open(transaction, environment->refined_order, &cursor));
+    int code = lt_store_format_code(mdb_cursor_open(transaction, environment->refined_order, &cursor));
     if (code)
         return code;
     code = refined_used(environment, transaction, &bytes, &entries);
@@ -118,7 +118,7 @@ static int next_order(const struct lt_environment *environment, MDB_txn *transac
     MDB_val order, key;
     int code = mdb_cursor_open(transaction, environment->refined_order, &cursor);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     *ret_order = 0;
     code = mdb_cursor_get(cursor, &order, &key, MDB_LAST);
     if (code == MDB_SUCCESS && order.mv_size == sizeof *ret_order) {
@@ -126,14 +126,14 @@ static int next_order(const struct lt_environment *environment, MDB_txn *transac
         *ret_order = be64toh(*ret_order) + 1;
     }
     mdb_cursor_close(cursor);
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 int lt_refined_write(const struct lt_environment *environment, MDB_txn *transaction, MDB_val *key, MDB_val *value)
 {
     MDB_val there;
     bool known = mdb_get(transaction, environment->refined, key, &there) == MDB_SUCCESS;
-    int code = lt_environment_code(mdb_put(transaction, environment->refined, key, value, 0));
+    int code = lt_store_format_code(mdb_put(transaction, environment->refined, key, value, 0));
     if (code || known)
         return code;
     uint64_t order;
@@ -142,5 +142,5 @@ int lt_refined_write(const struct lt_environment *environment, MDB_txn *transact
         return code;
     order = htobe64(order);
     MDB_val name = {sizeof order, &order};
-    return lt_environment_code(mdb_put(transaction, environment->refined_order, &name, key, MDB_APPEND));
+    return lt_store_format_code(mdb_put(transaction, environment->refined_order, &name, key, MDB_APPEND));
 }

@@ -11,8 +11,8 @@
 #include <time.h>
 
 #include "proto/alloc.h"
+#include "proto/record.h"
 #include "storage/changes_queue.h"
-#include "storage/record.h"
 #include "storage/state.h"
 
 #define LIFETIME_SECONDS 1
@@ -26,7 +26,7 @@ int lt_writer_read_state(struct lt_store *store)
 {
     MDB_txn *transaction;
     uint64_t bytes, entries;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     MDB_val name = {sizeof lifetime_name - 1, (void *)lifetime_name}, value;
@@ -51,7 +51,7 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
     for (size_t i = 0; i < LT_LIFETIME_COUNTERS; i++)
         counters[i] = htole64(atomic_load(&store->lifetime[i]));
     MDB_val name = {sizeof lifetime_name - 1, (void *)lifetime_name}, value = {sizeof counters, counters};
-    return lt_environment_code(mdb_put(transaction, store->environment.stats, &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, store->environment.stats, &name, &value, 0));
 }
 
 /* --- one group --- */
@@ -63,7 +63,7 @@ static int check_stored(struct lt_store *store, MDB_txn *transaction, const stru
     MDB_cursor *cursor;
     MDB_val value;
     int code =
-        lt_environment_code(mdb_cursor_open(transaction, store->environment.queues[lt_place_queue(place)], &cursor));
+        lt_store_format_code(mdb_cursor_open(transaction, store->environment.queues[lt_place_queue(place)], &cursor));
     if (code)
         return code;
     code = lt_queues_read(cursor, place, &value);
@@ -119,7 +119,7 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
 {
     MDB_txn *transaction;
     uint64_t used = 0, entries = 0;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
     if (code)
         return code;
     lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
@@ -136,7 +136,7 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
         mdb_txn_abort(transaction);
         return code;
     }
-    code = lt_environment_code(mdb_txn_commit(transaction));
+    code = lt_store_format_code(mdb_txn_commit(transaction));
     if (code == LT_OK) {
         atomic_store(&store->bytes, used);
         atomic_store(&store->entries, entries);
@@ -199,6 +199,10 @@ void *lt_writer_run(void *context)
         pthread_mutex_unlock(&store->mutex);
 
         int code = write_group(store, first, count, changes);
+        if (code == LT_EFULL) { /* perhaps old pages wait for a reader that is no more */
+            lt_store_check_readers(store);
+            code = write_group(store, first, count, changes);
+        }
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)

@@ -20,7 +20,7 @@ from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Receipt, Score,
+                      Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt, Score,
                       SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ __all__ = [
     "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement",
     "DocumentVersion", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Info",
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
-    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Receipt", "Score", "Segment",
+    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Put", "Receipt", "Score", "Segment",
     "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
     "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
 ]

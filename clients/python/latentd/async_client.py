@@ -128,6 +128,7 @@ class AsyncClient:
     doc_history = _method(methods.doc_history)
     doc_remove = _method(methods.doc_remove)
     doc_refine = _method(methods.doc_refine)
+    latent_put = _method(methods.latent_put)
     stats = _method(methods.stats)
     info = _method(methods.info)
     models = _method(methods.models)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
 from .explanation import Explanation
-from .latents import Latents, read_latents
+from .latents import Latent, Latents, read_latents
 from .reading import read
 from .results import (DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding, Generation, Hello,
-                      Info, Model, Near, Score, Stats)
+                      Info, Model, Near, Put, Score, Stats)
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -148,6 +148,17 @@ def doc_remove(name: str) -> Call[int]:
 def doc_refine(name: str, *, version: int | None = None, model: str | None = None) -> Call[DocumentRefinement]:
     """Stores what the model's refiner makes of a document, so that prompts need not."""
     return Call("doc.refine", chosen(name=name, version=version, model=model), into(DocumentRefinement))
+
+
+def latent_put(tokens: Sequence[Sequence[int]], latents: Sequence[Latent], *, encoder: str | bytes,
+               model: str | None = None) -> Call[Put]:
+    """Gives the daemon latents that the encoder with this fingerprint made, of one type and dimension; `tokens` are those of each
+    latent's span. The protocol says what is trusted."""
+    first = latents[0] if latents else None
+    return Call("latent.put", chosen(
+        tokens=[list(span) for span in tokens], latents=[latent.data for latent in latents], encoder=encoder, model=model,
+        type=first and first.type, dimension=None if first is None else len(first),
+        scales=[latent.scale for latent in latents] if first is not None and first.type == "i8" else None), into(Put))
 
 
 def stats() -> Call[Stats]:
