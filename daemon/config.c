@@ -28,8 +28,9 @@ const char lt_config_help[] =
     "  --socket PATH      Unix socket                      (default $XDG_RUNTIME_DIR/latentd.sock,\n"
     "                                                       else /tmp/latentd-UID/latentd.sock)\n"
     "  --listen HOST:PORT TCP as well; loopback addresses only\n"
-    "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only, unless\n"
-    "  --http-token-file FILE  names tokens, one a line, that clients must send as Authorization: Bearer\n"
+    "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only,\n"
+    "                     or any with a token file\n"
+    "  --http-token-file FILE  tokens, one a line; HTTP clients must send one, as Authorization: Bearer\n"
     "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
     "  --memory SIZE      bytes in memory for hot latents   (default 64M; 0 keeps none)\n"
     "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
@@ -44,7 +45,7 @@ const char lt_config_help[] =
     "\n"
     "Each option may also come from the environment (LATENTD_STORE, LATENTD_MODEL with ':' between files, ...)\n"
     "or from the config file. Flags override the environment, which overrides the file.\n"
-    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
+    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level and the token file again.\n";
 
 enum setting {
     MODEL,

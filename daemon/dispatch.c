@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/clock.h"
+#include "daemon/http.h"
 #include "daemon/latent_get.h"
 #include "daemon/pool.h"
 #include "daemon/report.h"
@@ -305,6 +306,8 @@ static void finish_job(struct lt_server *server, struct lt_job *job)
         struct lt_error error;
         lt_fail_code(&error, LT_ENOMEM);
         write_error(&bytes, true, job->request->id, &error);
+    } else if (server->http && !job->final.failed) {
+        lt_http_recent_keep(&server->http->recent, job->request, &bytes);
     }
     deliver(job, &bytes);
     struct lt_caller *caller = job->caller;

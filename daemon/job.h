@@ -20,6 +20,7 @@ struct lt_event {
     struct lt_job *job;
     struct lt_buffer bytes; /* whole messages; empty in a last event only if memory ran out while making it */
     bool last;
+    bool failed; /* a last one: it says an error */
 };
 
 struct lt_job {

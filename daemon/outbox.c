@@ -75,6 +75,7 @@ void lt_outbox_answer_error(struct lt_outbox *outbox, struct lt_job *job, const 
     if (writer.error)
         lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
     lt_count(outbox->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    job->final.failed = true;
     answer(outbox, job, &bytes);
 }
 

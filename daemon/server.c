@@ -10,6 +10,7 @@
 #include "daemon/http.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
+#include "daemon/manager.h"
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
@@ -70,6 +71,7 @@ void lt_server_stop(struct lt_server *server)
     if (server->stopping)
         return;
     server->stopping = true;
+    lt_manager_stopping();
     server->stop_deadline = lt_clock_seconds() + STOP_SECONDS;
     lt_log(LT_LOG_INFO, "stopping: %zu running requests may finish within %.0f seconds", server->job_count,
            STOP_SECONDS);
@@ -118,7 +120,9 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     lt_log_set_level(level);
-    lt_log(LT_LOG_INFO, "SIGHUP: the log level is read again; other settings need a restart");
+    if (server->http && lt_http_reload_tokens(server->http, &error))
+        lt_log(LT_LOG_ERROR, "SIGHUP: tokens stay as they are: %s", error.message);
+    lt_log(LT_LOG_INFO, "SIGHUP: log level and tokens are read again; other settings need a restart");
 }
 
 /* Uptime is counted here, since each change of a counter is a commit to disk and an idle daemon should have few. */
@@ -133,6 +137,7 @@ static void on_second(uv_timer_t *timer)
     struct lt_server *server = timer->data;
     struct lt_store_stats store;
     double now = lt_clock_seconds();
+    lt_manager_alive();
     if (++server->seconds % 60 == 0)
         on_minute(server);
     lt_store_stats(server->store, &store);

@@ -26,12 +26,14 @@
     (32u << 10) /* of one request; what its connection needs beside comes out of it, too                               \
                  */
 #define LT_HTTP_CONNECTIONS_MAX 512
-#define LT_HTTP_STREAM_PAUSE (32u << 10) /* bytes of a stream unread by a client: its generation pauses */
-#define LT_HTTP_SEND_BYTES (64u << 10)   /* that the kernel keeps for a connection */
-#define LT_HTTP_INPUTS_MAX 256           /* texts of one request for embeddings */
-#define LT_HTTP_SPANS_MAX 2048           /* whose latents one reply has */
-#define LT_HTTP_SECONDS_IDLE 60          /* without a request, or without reading the answer */
-#define LT_HTTP_TOKENS_MAX 64            /* in the token file */
+#define LT_HTTP_STREAM_PAUSE (32u << 10)      /* bytes of a stream unread by a client: its generation pauses */
+#define LT_HTTP_SEND_BYTES (32u << 10)        /* that the kernel keeps for a connection */
+#define LT_HTTP_INPUTS_MAX 256                /* texts of one request for embeddings */
+#define LT_HTTP_SPANS_MAX 2048                /* whose latents one reply has */
+#define LT_HTTP_SECONDS_IDLE 60               /* without a request, or without reading the answer */
+#define LT_HTTP_RECENT_MAX 32                 /* requests that the live page shows */
+#define LT_HTTP_RECENT_BYTES_MAX (128u << 10) /* of one of them */
+#define LT_HTTP_TOKENS_MAX 64                 /* in the token file */
 #define LT_HTTP_TOKEN_BYTES_MIN 16
 #define LT_HTTP_TOKEN_BYTES_MAX 256
 

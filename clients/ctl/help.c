@@ -1,6 +1,4 @@
 /* The help texts of latentctl, one for each command, and the overview that is put before them. */
-#include <stdio.h>
-
 #include "clients/ctl/options.h"
 
 static const char overview[] =
@@ -20,6 +18,7 @@ static const char overview[] =
     "  models            the models that it serves\n"
     "  ping              whether it answers\n"
     "  shutdown          let it finish what it has begun, and stop\n"
+    "  complete WORD...  what may stand next on a command line, for shells\n"
     "  help [COMMAND]    this text, or the one on a command\n"
     "\n"
     "Options of every command:\n"
@@ -29,7 +28,8 @@ static const char overview[] =
     "  -V, --version        the version of latentctl\n"
     "\n"
     "Without -s the socket is $LATENTD_SOCKET, else $XDG_RUNTIME_DIR/latentd.sock, else\n"
-    "/tmp/latentd-UID/latentd.sock. NO_COLOR switches colours off.\n"
+    "/tmp/latentd-UID/latentd.sock; if that is not there, the system's, /run/latentd/latentd.sock. NO_COLOR\n"
+    "switches colours off.\n"
     "\n"
     "Exit status: 0 done, 1 the daemon cannot be reached or refused, 2 wrong command line.\n";
 
@@ -91,8 +91,7 @@ static const char *const texts[COMMAND_COUNT] = {
                     "version of NAME and encodes only what is new in it; of a DIRECTORY it stores every file, as\n"
                     "NAME/PATH. show writes the text to standard output. refine does ahead what every\n"
                     "prompt would do, as the daemon does by itself with documents that are used twice. history\n"
-                    "lists the versions that are kept, at most 8. generate --doc NAME answers a prompt that has a\n"
-                    "document in front of it.\n"
+                    "lists the versions that are kept, at most 8. See latentctl help generate for asking about them.\n"
                     "\n"
                     "  --model NAME     the model whose encoder reads the text; see latentctl models\n"
                     "  --doc-version N  show this version and not the newest\n"
@@ -109,11 +108,16 @@ static const char *const texts[COMMAND_COUNT] = {
                        "List the models that the daemon serves.\n",
     [COMMAND_SHUTDOWN] = "Usage: latentctl shutdown [--json]\n"
                          "Stop the daemon after what it has begun is finished and stored.\n",
+    [COMMAND_COMPLETE] =
+        "Usage: latentctl complete WORD...\n"
+        "List what may stand in place of the last WORD, behind the others, on a command line of latentctl:\n"
+        "one candidate a line, a tab, and what it is; :file and :directory stand for paths. Shells call\n"
+        "this (deploy/completions).\n",
     [COMMAND_HELP] = "Usage: latentctl help [COMMAND]\n"
                      "Show help on latentctl or on one of its commands.\n",
 };
 
-void options_print_help(enum command command)
+const char *options_help(enum command command)
 {
-    fputs(command < COMMAND_COUNT ? texts[command] : overview, stdout);
+    return command < COMMAND_COUNT ? texts[command] : overview;
 }
