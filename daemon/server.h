@@ -37,8 +37,9 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    size_t job_count;  /* jobs that are not done */
-    size_t pool_count; /* those of them that the pool has */
+    size_t job_count;    /* jobs that are not done */
+    size_t pool_count;   /* those of them that the pool has */
+    size_t upload_bytes; /* of documents on their way in, here and in the engine */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */

@@ -24,6 +24,7 @@ int command_generate(struct context *context);
 int command_encode(struct context *context);
 int command_score(struct context *context);
 int command_bench(struct context *context);
+int command_doc(struct context *context);
 int command_explain(struct context *context);
 int command_near(struct context *context);
 int command_stats(struct context *context);

@@ -30,6 +30,7 @@ static const struct source {
     const char *list;
 } sources[] = {
     {"model", "models", "models"},
+    {"doc", "doc.list", "documents"}, /* the option of generate and explain, and what doc show and its like take */
 };
 
 static void offer(const struct completion *completion, const char *candidate, const char *about)

@@ -10,10 +10,10 @@
 #include "clients/ctl/daemon.h"
 
 static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
-    [COMMAND_GENERATE] = command_generate, [COMMAND_ENCODE] = command_encode, [COMMAND_STATS] = command_stats,
-    [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,     [COMMAND_MODELS] = command_models,
-    [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,   [COMMAND_BENCH] = command_bench,
-    [COMMAND_EXPLAIN] = command_explain,   [COMMAND_NEAR] = command_near,
+    [COMMAND_GENERATE] = command_generate, [COMMAND_ENCODE] = command_encode,   [COMMAND_STATS] = command_stats,
+    [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,       [COMMAND_MODELS] = command_models,
+    [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,     [COMMAND_BENCH] = command_bench,
+    [COMMAND_DOC] = command_doc,           [COMMAND_EXPLAIN] = command_explain, [COMMAND_NEAR] = command_near,
 };
 
 int report_failure(const struct context *context, int code, const char *message)

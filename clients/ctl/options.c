@@ -13,16 +13,15 @@
 
 static const struct {
     const char *name;
-    bool wants_argument;
-    bool needs_argument;
+    int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", true, true},   [COMMAND_ENCODE] = {"encode", true, true},
-    [COMMAND_SCORE] = {"score", true, true},         [COMMAND_EXPLAIN] = {"explain", true, true},
-    [COMMAND_STATS] = {"stats", false, false},       [COMMAND_INFO] = {"info", false, false},
-    [COMMAND_PING] = {"ping", false, false},         [COMMAND_MODELS] = {"models", false, false},
-    [COMMAND_SHUTDOWN] = {"shutdown", false, false}, [COMMAND_HELP] = {"help", true, false},
-    [COMMAND_BENCH] = {"bench", false, false},       [COMMAND_NEAR] = {"near", true, true},
-    [COMMAND_COMPLETE] = {"complete", true, false},
+    [COMMAND_GENERATE] = {"generate", 1, 1}, [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},       [COMMAND_DOC] = {"doc", 1, 3},
+    [COMMAND_STATS] = {"stats", 0, 0},       [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},         [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0}, [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_BENCH] = {"bench", 0, 0},       [COMMAND_EXPLAIN] = {"explain", 1, 1},
+    [COMMAND_NEAR] = {"near", 1, 1},         [COMMAND_COMPLETE] = {"complete", 0, 1},
 };
 
 enum option_key {
@@ -41,7 +40,9 @@ enum option_key {
     OPTION_SEED,
     OPTION_STOP,
     OPTION_FORMAT,
-    OPTION_DOCUMENT,
+    OPTION_DOC,
+    OPTION_FILE,
+    OPTION_DOC_VERSION,
     OPTION_MEASURE,
 };
 
@@ -60,7 +61,9 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, OPTION_SEED},
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
-    {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {"doc", required_argument, NULL, OPTION_DOC},
+    {"file", required_argument, NULL, OPTION_FILE},
+    {"doc-version", required_argument, NULL, OPTION_DOC_VERSION},
     {"nearest", required_argument, NULL, OPTION_NEAREST},
     {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
@@ -79,8 +82,11 @@ static unsigned commands_of(int option)
         return FOR(COMMAND_STATS);
     case OPTION_MODEL:
         return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_BENCH) |
-               FOR(COMMAND_NEAR);
-    case OPTION_DOCUMENT:
+               FOR(COMMAND_NEAR) | FOR(COMMAND_DOC);
+    case OPTION_DOC_VERSION:
+        return FOR(COMMAND_DOC);
+    case OPTION_DOC:
+    case OPTION_FILE:
         return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
     case OPTION_MEASURE:
         return FOR(COMMAND_EXPLAIN);
@@ -148,11 +154,11 @@ static bool read_stop(struct options *options)
     return true;
 }
 
-static bool read_document(struct options *options)
+static bool read_document(struct options *options, int option)
 {
     if (options->document_count == sizeof options->documents / sizeof *options->documents)
-        return fail_value(OPTION_DOCUMENT, "at most 255 files, one at a time");
-    options->documents[options->document_count++] = optarg;
+        return fail_value(option, "at most 255 documents, one at a time");
+    options->documents[options->document_count++] = (struct option_document){optarg, option == OPTION_DOC};
     return true;
 }
 
@@ -183,8 +189,9 @@ static bool read_generate_option(struct options *options, int option)
         return good;
     case OPTION_STOP:
         return read_stop(options);
-    case OPTION_DOCUMENT:
-        return read_document(options);
+    case OPTION_DOC:
+    case OPTION_FILE:
+        return read_document(options, option);
     default:
         if (strcmp(optarg, "chat") != 0 && strcmp(optarg, "text") != 0)
             return fail_value(option, "\"chat\" or \"text\"");
@@ -227,6 +234,8 @@ static bool read_option(struct options *options, int option)
     case OPTION_MODEL:
         options->generate.model = optarg;
         return true;
+    case OPTION_DOC_VERSION:
+        return read_integer(option, 1, UINT32_MAX, &options->document_version);
     default:
         return read_generate_option(options, option);
     }
@@ -248,6 +257,33 @@ static bool find_command(const char *name, enum command *ret_command)
     return options_find_command(name, ret_command) || fail("there is no command ", name);
 }
 
+/* What doc does, and to what. */
+static bool read_doc_words(struct options *options, int count, char **words)
+{
+    static const struct {
+        const char *name, *usage;
+        int arguments;
+    } actions[DOC_ACTION_COUNT] = {
+        [DOC_PUT] = {"put", "doc put takes a NAME, and a FILE, - or a DIRECTORY", 2},
+        [DOC_LIST] = {"list", "doc list takes no argument", 0},
+        [DOC_SHOW] = {"show", "doc show takes a NAME", 1},
+        [DOC_REFINE] = {"refine", "doc refine takes a NAME", 1},
+        [DOC_HISTORY] = {"history", "doc history takes a NAME", 1},
+        [DOC_REMOVE] = {"rm", "doc rm takes a NAME", 1},
+    };
+    int action = 0;
+    while (action < DOC_ACTION_COUNT && strcmp(actions[action].name, words[0]) != 0)
+        action++;
+    if (action == DOC_ACTION_COUNT)
+        return fail("doc takes put, list, show, refine, history or rm; found ", words[0]);
+    if (count - 1 != actions[action].arguments)
+        return options->help || fail(actions[action].usage, "");
+    options->doc_action = (enum doc_action)action;
+    options->doc_name = count > 1 ? words[1] : NULL;
+    options->doc_path = count > 2 ? words[2] : NULL;
+    return true;
+}
+
 /* The command and its argument. */
 static bool read_words(struct options *options, int count, char **words)
 {
@@ -255,12 +291,16 @@ static bool read_words(struct options *options, int count, char **words)
         return options->help || options->version || fail("a command is missing", "");
     if (!find_command(words[0], &options->command))
         return false;
-    if (count > 1 && !commands[options->command].wants_argument)
-        return fail("too much on the command line: ", words[1]);
-    if (count > 2)
-        return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
-    if (count == 1 && commands[options->command].needs_argument && !options->help)
+    int arguments = count - 1;
+    if (arguments > commands[options->command].most) {
+        if (commands[options->command].most == 1)
+            return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
+        return fail("too much on the command line: ", words[1 + commands[options->command].most]);
+    }
+    if (arguments < commands[options->command].least && !options->help)
         return fail(commands[options->command].name, " needs its argument");
+    if (options->command == COMMAND_DOC && arguments > 0)
+        return read_doc_words(options, arguments, words + 1);
     options->argument = count > 1 ? words[1] : NULL;
     return true;
 }

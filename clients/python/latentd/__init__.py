@@ -18,18 +18,20 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
 from .explanation import Explanation
 from .latents import Latent, Latents
-from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt,
-                      Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
+from .methods import GenerateOptions, Segment, answer, document, stored, user
+from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
+                      Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt, Score,
+                      SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError",
     "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError",
-    "CorruptError", "Counters", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello",
-    "Info", "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
+    "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement",
+    "DocumentVersion", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Info",
+    "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
     "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Put", "Receipt", "Score", "Segment",
     "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
-    "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "user",
+    "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
 ]
