@@ -1,6 +1,7 @@
 #include "daemon/cache.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "daemon/clock.h"
 #include "kernels/half.h"
@@ -11,6 +12,7 @@ struct lt_cache {
     struct lt_store *store;
     enum lt_latent_type type;
     struct lt_counters *counters;
+    struct lt_remote *remote; /* or NULL */
 };
 
 /* Working memory of one call; n spans of which u are distinct. */
@@ -34,12 +36,12 @@ struct resolving {
 };
 
 int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
-                    struct lt_cache **ret_cache)
+                    struct lt_remote *remote, struct lt_cache **ret_cache)
 {
     struct lt_cache *cache = lt_malloc(sizeof *cache);
     if (!cache)
         return LT_ENOMEM;
-    *cache = (struct lt_cache){store, type, counters};
+    *cache = (struct lt_cache){store, type, counters, remote};
     *ret_cache = cache;
     return LT_OK;
 }
@@ -47,6 +49,11 @@ int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_
 void lt_cache_destroy(struct lt_cache *cache)
 {
     lt_free(cache);
+}
+
+struct lt_remote *lt_cache_remote(const struct lt_cache *cache)
+{
+    return cache->remote;
 }
 
 const char *lt_cache_span_outcome(const struct lt_cache_span *span)
@@ -205,6 +212,8 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
         narrow(r->items[i].latent, latent);
         if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
+        if (cache->counters && cache->remote)
+            lt_remote_put(cache->remote, latent);
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
     if (cache->counters) {
@@ -226,23 +235,23 @@ static void hand_out(struct resolving *r)
     }
 }
 
-static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
+static void count_span(struct lt_counters *counters, const struct lt_cache_span *span)
 {
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
         [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_COUNTER_MISSES_EXPIRED,
         [LT_LOOKUP_MISS_ENCODER] = LT_COUNTER_MISSES_ENCODER, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
-        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,          [LT_LOOKUP_HIT_REMOTE] = LT_COUNTER_HITS_REMOTE,
     };
-    size_t hits = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct lt_cache_span *span = r->spans[i];
-        lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
-        hits += lt_cache_span_hit(span);
-    }
-    lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, r->count);
-    lt_count(counters, LT_COUNTER_SPAN_HITS, hits);
-    lt_count(counters, LT_COUNTER_SPAN_MISSES, r->count - hits);
+    lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
+    lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, 1);
+    lt_count(counters, lt_cache_span_hit(span) ? LT_COUNTER_SPAN_HITS : LT_COUNTER_SPAN_MISSES, 1);
+}
+
+static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
+{
+    for (size_t i = 0; i < r->count; i++)
+        count_span(counters, r->spans[i]);
     if (r->items) {
         lt_count(counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * time->encode));
         lt_observe(counters, LT_HISTOGRAM_ENCODE, time->encode);
@@ -276,4 +285,77 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     }
     finish(&r);
     return code;
+}
+
+int lt_cache_find(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span **spans, size_t count,
+                  bool *ret_found, struct lt_cache_time *ret_time)
+{
+    struct resolving r = {
+        .model = model, .type = cache->type, .dimension = lt_model_shape(model)->width, .spans = spans, .count = count};
+    double began = lt_clock_seconds();
+    int code = prepare(&r);
+    if (code == LT_OK)
+        look_up(cache, &r);
+    for (uint32_t i = 0; code == LT_OK && i < count; i++) {
+        struct lt_cache_span *span = spans[i];
+        const struct lt_latent *latent = &r.latents[r.distinct_of[i]];
+        span->lookup = r.lookups[r.distinct_of[i]];
+        span->joined = false;
+        span->operations = 0;
+        ret_found[i] = lt_lookup_is_hit(span->lookup);
+        if (!ret_found[i])
+            continue;
+        widen(latent, span->latent);
+        if (cache->counters)
+            count_span(cache->counters, span);
+    }
+    *ret_time = (struct lt_cache_time){lt_clock_seconds() - began, 0};
+    finish(&r);
+    return code;
+}
+
+size_t lt_cache_record_bytes(const struct lt_cache *cache, const struct lt_model *model,
+                             const struct lt_cache_span *span)
+{
+    const struct lt_latent latent = {.type = cache->type,
+                                     .dimension = lt_model_shape(model)->width,
+                                     .token_count = span->count,
+                                     .tokens = span->tokens};
+    return lt_record_bytes(&latent);
+}
+
+void lt_cache_refuse(struct lt_cache *cache)
+{
+    lt_count(cache->counters, LT_COUNTER_REMOTE_REFUSED, 1);
+}
+
+bool lt_cache_take(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span *span,
+                   const uint8_t *record, size_t bytes)
+{
+    uint16_t payload[LT_LATENT_DIMENSION_MAX];
+    struct lt_record read;
+    if (!lt_record_serves(&span->key, record, bytes, cache->type, lt_model_shape(model)->width, (uint32_t)time(NULL)) ||
+        lt_record_read(record, bytes, &read) != LT_OK) {
+        lt_cache_refuse(cache);
+        return false;
+    }
+    lt_record_copy_payload(&read, payload);
+    const struct lt_latent latent = {.key = span->key,
+                                     .type = read.type,
+                                     .dimension = read.dimension,
+                                     .namespace_id = read.namespace_id,
+                                     .created = read.created,
+                                     .expires = read.expires,
+                                     .scale = read.scale,
+                                     .token_count = span->count,
+                                     .tokens = span->tokens,
+                                     .payload = payload};
+    widen(&latent, span->latent);
+    if (lt_store_put(cache->store, &latent, 1, NULL) != LT_OK)
+        lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, 1);
+    span->lookup = LT_LOOKUP_HIT_REMOTE;
+    span->joined = false;
+    span->operations = 0;
+    count_span(cache->counters, span);
+    return true;
 }

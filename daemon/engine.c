@@ -180,8 +180,11 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 
 /* --- one cycle --- */
 
+/* For its client, or for the remote tier. */
 static bool is_waiting(const struct lt_task *task)
 {
+    if (lt_fetching_waits(&task->fetching))
+        return true;
     if (task->put)
         return lt_writing_waits(&task->put->writing);
     if (task->refining_document)
@@ -282,6 +285,17 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         finish_task(engine, task);
 }
 
+/* Asks the remote tier for what the prompt misses, or takes up what it answered. True if the task has to wait, or is
+ * gone: the others go on without it. */
+static bool fetch(struct lt_engine *engine, struct lt_task *task)
+{
+    bool waits = false;
+    int code = lt_fetching_step(engine->place.cache, task, &waits);
+    if (code)
+        fail_task(engine, task, code);
+    return code || waits;
+}
+
 /* Computes for all tasks of one model that have work, then lets each of them take its next step. */
 static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 {
@@ -300,7 +314,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             fail_task(engine, task, LT_ENOMEM);
         else if (is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
-        else if (!is_waiting(task))
+        else if (!is_waiting(task) && !fetch(engine, task))
             tasks[count++] = task;
     }
     int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
@@ -311,6 +325,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             continue;
         }
         task->fresh_count = task->feed_count = 0;
+        task->fetching.finished = false;
         if (task->job->request->method == LT_METHOD_SCORE)
             advance_scoring(engine, task);
         else if (task->put)
@@ -440,7 +455,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     engine->queue_end = &engine->queue;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->place.cache);
+    int code =
+        lt_cache_create(options->store, options->latent_type, options->counters, options->remote, &engine->place.cache);
     if (code == LT_OK)
         code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {

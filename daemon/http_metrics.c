@@ -54,9 +54,10 @@ static const struct family {
 } families[] = {
     {"latentd_span_lookups_total", "Spans looked up in the cache.", {{LT_COUNTER_SPAN_LOOKUPS, NULL}}},
     {"latentd_span_hits_total",
-     "Spans found, by where: in memory, on disk, or being encoded for another span at that moment.",
+     "Spans found, by where: in memory, on disk, in the remote tier, or being encoded for another span at that moment.",
      {{LT_COUNTER_HITS_MEMORY, "{tier=\"memory\"}"},
       {LT_COUNTER_HITS_DISK, "{tier=\"disk\"}"},
+      {LT_COUNTER_HITS_REMOTE, "{tier=\"remote\"}"},
       {LT_COUNTER_SINGLEFLIGHT_JOINED, "{tier=\"joined\"}"}}},
     {"latentd_span_misses_total",
      "Spans not found, by why.",
@@ -144,6 +145,8 @@ static void add_store(struct page *page, const struct lt_server *server)
                (double)store.write_failures);
     add_head(page, "latentd_integrity_failures_total", "counter", "Records that failed their check and were removed.");
     add(page, "latentd_integrity_failures_total{tier=\"disk\"} %" PRIu64 "\n", store.corrupt);
+    add(page, "latentd_integrity_failures_total{tier=\"remote\"} %" PRIu64 "\n",
+        lt_counters_value(&server->counters, LT_COUNTER_REMOTE_REFUSED));
 }
 
 static void add_server(struct page *page, const struct lt_server *server)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/remote.h"
 #include "daemon/server.h"
 #include "kernels/islet.h"
 #include "proto/messages.h"
@@ -50,12 +51,50 @@ static void write_counters(struct lt_writer *writer, const struct lt_counters *c
     write_number(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
 }
 
+static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
+{
+    struct lt_remote_stats stats;
+    lt_write_text(writer, "remote");
+    if (!remote) {
+        lt_write_nil(writer);
+        return;
+    }
+    lt_remote_stats(remote, &stats);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } fields[] = {
+        {"nodes", stats.nodes},
+        {"nodes_down", stats.nodes_down},
+        {"slots_served", stats.slots_served},
+        {"fetches", stats.fetches},
+        {"spans_asked", stats.spans_asked},
+        {"spans_found", stats.spans_found},
+        {"spans_absent", stats.spans_absent},
+        {"spans_held", stats.spans_held},
+        {"spans_unanswered", stats.unanswered},
+        {"deadlines", stats.deadlines},
+        {"pipelines", stats.cluster.pipelines},
+        {"moved", stats.cluster.moved},
+        {"asked_elsewhere", stats.cluster.asked},
+        {"cluster_down", stats.cluster.down},
+        {"breaker_openings", stats.cluster.breaker_openings},
+        {"written", stats.written},
+        {"write_failures", stats.write_failures},
+        {"dropped", stats.dropped},
+        {"waiting", stats.waiting},
+    };
+    lt_write_map(writer, sizeof fields / sizeof *fields);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        write_count(writer, fields[i].name, fields[i].value);
+}
+
 void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
 {
     const struct lt_counters *counters = &server->counters;
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
-    lt_write_map(writer, SHARED_FIELDS + 10);
+    lt_write_map(writer, SHARED_FIELDS + 11);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
     write_count(writer, "store_entries", store.entries);
     write_count(writer, "store_bytes", store.bytes);
@@ -66,6 +105,7 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     write_count(writer, "store_write_failures", store.write_failures);
     write_count(writer, "connections", server->session_count);
     write_count(writer, "running", server->job_count);
+    write_remote(writer, server->fleet);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
     write_counters(
