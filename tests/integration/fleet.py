@@ -19,23 +19,26 @@ def wait_until(condition, what):
 
 
 class Node:
-    def __init__(self, folder):
+    def __init__(self, folder, password=None):
+        self.password = password
         self.folder, self.port, self.bus = folder, free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.process = None
         folder.mkdir()
 
     def start(self):
+        secret = ["--requirepass", self.password, "--masterauth", self.password] if self.password else []
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--cluster-port", str(self.bus), "--bind", "127.0.0.1",
              "--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT), "--cluster-replica-validity-factor", "0",
              "--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1", "--save", "", "--appendonly", "no",
-             "--dir", str(self.folder), "--logfile", str(self.folder / "log")])
+             "--dir", str(self.folder), "--logfile", str(self.folder / "log"), *secret])
         return self
 
     def cli(self, *arguments, check=True):
-        run = subprocess.run(["redis-cli", "-p", str(self.port), *map(str, arguments)], capture_output=True, text=True,
-                             timeout=PATIENCE)
+        secret = ["--no-auth-warning", "-a", self.password] if self.password else []
+        run = subprocess.run(["redis-cli", "-p", str(self.port), *secret, *map(str, arguments)], capture_output=True,
+                             text=True, timeout=PATIENCE)
         assert not check or run.returncode == 0, run.stderr
         return run.stdout.strip()
 
@@ -69,14 +72,14 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, folder, masters=3, replicas=1):
-        self.nodes = [Node(folder / f"node-{i}") for i in range(masters * (1 + replicas))]
+    def __init__(self, folder, masters=3, replicas=1, password=None):
+        self.nodes = [Node(folder / f"node-{i}", password) for i in range(masters * (1 + replicas))]
         for node in self.nodes:
             node.start()
         for node in self.nodes:
             wait_until(lambda node=node: node.cli("ping", check=False) == "PONG", "a node answers")
-        subprocess.run(["redis-cli", "--cluster", "create", *(node.address for node in self.nodes), "--cluster-replicas",
-                        str(replicas), "--cluster-yes"], check=True, capture_output=True, timeout=PATIENCE)
+        self.nodes[0].cli("--cluster", "create", *(node.address for node in self.nodes), "--cluster-replicas", replicas,
+                          "--cluster-yes")
         self.settle()
 
     def settle(self):
