@@ -244,7 +244,7 @@ static int each_seed(const char *seeds, struct lt_cluster *cluster, struct lt_er
         return lt_fail(error, LT_ECONFIG, "'%s': TLS is not supported, because this hiredis has none; use redis://",
                        seeds);
     if (strncmp(seeds, SCHEME, strlen(SCHEME)) != 0)
-        return lt_fail(error, LT_ECONFIG, "'%s' is not redis://HOST:PORT,HOST:PORT…", seeds);
+        return lt_fail(error, LT_ECONFIG, "'%s' is not redis://HOST:PORT,HOST:PORT", seeds);
     for (const char *seed = seeds + strlen(SCHEME), *end; seed; seed = *end ? end + 1 : NULL) {
         struct lt_cluster_address address;
         end = strchrnul(seed, ',');

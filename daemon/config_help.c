@@ -13,7 +13,7 @@ const char lt_config_help[] =
     "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only,\n"
     "                     or any with a token file\n"
     "  --http-token-file FILE  tokens, one a line; HTTP clients must send one, as Authorization: Bearer\n"
-    "  --remote SEEDS     share latents with other daemons over Redis Cluster: redis://HOST:PORT,HOST:PORT…\n"
+    "  --remote SEEDS     share latents with other daemons over Redis Cluster: redis://HOST:PORT,HOST:PORT\n"
     "  --remote-password-file FILE  whose first line is the cluster's password\n"
     "  --remote-deadline TIME  after which what the cluster has not answered is encoded (default 20ms)\n"
     "  --remote-lease TIME  that others wait for a span being encoded here (default 100ms; 0 for no leases)\n"

@@ -16,7 +16,8 @@ class Span:
     key: str
     """64 hexadecimal digits."""
     tier: str | None = None
-    """Where its latent was found: "memory", "disk" or "joined" (another request was just encoding it). None of a miss."""
+    """Where its latent was found: "memory", "disk", "remote" (another daemon had encoded it) or "joined" (another request was
+    just encoding it). None of a miss."""
     miss: str | None = None
     """Why it had to be encoded: "new", "evicted", "corrupt" or "expired". None of a hit."""
 
@@ -168,6 +169,7 @@ class Counters:
     hit_rate: float = 0.0
     hits_memory: int = 0
     hits_disk: int = 0
+    hits_remote: int = 0
     singleflight_joined: int = 0
     misses_new: int = 0
     misses_evicted: int = 0
@@ -180,6 +182,7 @@ class Counters:
     spans_restored: int = 0
     refined_spans: int = 0
     documents_refined: int = 0
+    remote_refused: int = 0
     evictions: int = 0
     requests: int = 0
     requests_failed: int = 0
