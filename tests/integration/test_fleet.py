@@ -2,6 +2,7 @@
 
 The counts that `stats` gives under `remote` say what happened on the wire."""
 
+import dataclasses
 import functools
 import random
 import signal
@@ -114,6 +115,8 @@ def test_a_fresh_daemon_reads_a_known_document_in_one_round_trip_a_node(join):
     assert tiers(reply) == {"remote"} and stats["spans_encoded"] == 0
     assert stats["remote"]["fetches"] == 1 and stats["remote"]["pipelines"] == 3
     assert stats["remote"]["spans_found"] == stats["remote"]["spans_asked"] == len(reply["spans"])
+    with fresh.connect() as connection:
+        assert dataclasses.asdict(connection.stats().remote) == stats["remote"]
 
 
 def test_nothing_is_asked_that_is_here(join):

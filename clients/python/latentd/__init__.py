@@ -21,7 +21,7 @@ from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
                       Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt, Score,
-                      SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
+                      RemoteTier, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,6 @@ __all__ = [
     "DocumentVersion", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Info",
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
     "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Put", "Receipt", "Score", "Segment",
-    "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
+    "RemoteTier", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
     "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
 ]

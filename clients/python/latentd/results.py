@@ -194,6 +194,33 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class RemoteTier:
+    """What the daemon knows of the fleet's Redis Cluster, and has asked of it since its start."""
+    nodes: int = 0
+    nodes_down: int = 0
+    slots_served: int = 0
+    """16,384 when all is well."""
+    fetches: int = 0
+    spans_asked: int = 0
+    spans_found: int = 0
+    spans_absent: int = 0
+    spans_held: int = 0
+    """Another daemon was encoding them."""
+    spans_unanswered: int = 0
+    deadlines: int = 0
+    pipelines: int = 0
+    """Batches of requests to one node, each one round trip."""
+    moved: int = 0
+    asked_elsewhere: int = 0
+    cluster_down: int = 0
+    breaker_openings: int = 0
+    written: int = 0
+    write_failures: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
 class Stats(Counters):
     """Counters since the daemon's start, what is now, and counters over the life of the store."""
     store_entries: int = 0
@@ -205,6 +232,7 @@ class Stats(Counters):
     store_write_failures: int = 0
     connections: int = 0
     running: int = 0
+    remote: RemoteTier | None = None
     lifetime: Counters = Counters()
 
 
