@@ -213,7 +213,6 @@ static bool follow(struct lt_cluster_node *node, const redisReply *reply, struct
 static void on_answer(struct lt_cluster_node *node, const redisReply *reply, void *context)
 {
     struct lt_cluster_request *request = context;
-    request->node = NULL;
     if (reply && reply->type == REDIS_REPLY_ERROR) {
         if (request->redirections++ < REDIRECTIONS_MAX && follow(node, reply, request))
             return;

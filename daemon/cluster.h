@@ -34,7 +34,7 @@ struct lt_cluster_request {
     size_t lengths[LT_CLUSTER_WORDS_MAX];
     uint16_t slot;
     uint8_t redirections;
-    struct lt_cluster_node *node; /* that owes the answer, or NULL */
+    struct lt_cluster_node *node; /* that owes the answer, or gave it; NULL: none */
     struct lt_cluster *cluster;
     void (*done)(struct lt_cluster_request *request, const redisReply *reply);
 };

@@ -43,7 +43,6 @@ static void open_breaker(struct lt_cluster_node *node, const char *reason)
 static void close_breaker(struct lt_cluster_node *node)
 {
     node->state = LT_NODE_CLOSED;
-    node->backoff = 0;
     node->late = 0;
     lt_log(LT_LOG_INFO, "remote node %s:%u answers", node->address.host, node->address.port);
     lt_cluster_node_answers(node->cluster);
@@ -53,6 +52,12 @@ void lt_cluster_node_was_late(struct lt_cluster_node *node)
 {
     if (node->state == LT_NODE_CLOSED && ++node->late == LATE_MAX)
         open_breaker(node, "it misses its deadlines");
+}
+
+void lt_cluster_node_was_in_time(struct lt_cluster_node *node)
+{
+    node->late = 0;
+    node->backoff = 0;
 }
 
 void lt_cluster_node_close(struct lt_cluster_node *node)
@@ -71,10 +76,8 @@ static void on_reply(redisAsyncContext *context, void *reply, void *data)
     struct sent sent = *(struct sent *)data;
     lt_free(data);
     node->outstanding--;
-    if (reply) {
+    if (reply)
         node->progress = lt_clock_seconds();
-        node->late = 0;
-    }
     if (sent.answer)
         sent.answer(node, reply, sent.context);
 }

@@ -40,6 +40,9 @@ typedef void (*lt_node_answer)(struct lt_cluster_node *node, const redisReply *r
 int lt_cluster_node_send(struct lt_cluster_node *node, int count, const char **words, const size_t *lengths,
                          lt_node_answer answer, void *context);
 
+/* A request was answered before its deadline: the node is as good as any. Answering a probe is not enough for that. */
+void lt_cluster_node_was_in_time(struct lt_cluster_node *node);
+
 /* A batch waited for this node in vain. Too many in a row open the breaker. */
 void lt_cluster_node_was_late(struct lt_cluster_node *node);
 

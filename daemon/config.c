@@ -2,7 +2,6 @@
  * keyed by the same names; `model` is a list, and a later layer replaces the whole list of an earlier one. */
 #include "daemon/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "daemon/cluster.h"
+#include "daemon/config_values.h"
 #include "proto/alloc.h"
 
 #define BUDGET_DEFAULT (1ull << 30)
@@ -104,65 +104,30 @@ static int add_model(struct lt_config *config, const char *path, const char *sou
     return LT_OK;
 }
 
-/* "512M" -> bytes; false for anything that is not a number with an optional K, M, G or T. */
-static bool parse_size(const char *text, uint64_t *ret_bytes)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || errno)
-        return false;
-    unsigned shift = 0;
-    if (*end) {
-        const char *unit = strchr(units, toupper((unsigned char)*end));
-        if (!unit)
-            return false;
-        shift = 10 * (unsigned)(unit - units + 1);
-        end++;
-    }
-    if (*end || number > UINT64_MAX >> shift)
-        return false;
-    *ret_bytes = (uint64_t)number << shift;
-    return true;
-}
-
 static int apply_budget(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     uint64_t bytes;
-    if (!parse_size(value, &bytes) || bytes < LT_STORE_BYTES_MIN)
+    if (!lt_config_size_parse(value, &bytes) || bytes < LT_STORE_BYTES_MIN)
         return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size of at least %lluM, such as 512M or 2G", source, value,
                        LT_STORE_BYTES_MIN >> 20);
     config->budget_bytes = bytes;
     return LT_OK;
 }
 
-/* A time of at most `most` units, such as 250ms, 2s or 1h; `unit` is in milliseconds. */
-static int apply_time(uint32_t *where, uint64_t unit, uint64_t most, const char *value, const char *source,
+/* A time of at most `most` units of so many milliseconds; it may be 0. */
+static int apply_time(uint32_t *where, uint32_t unit, uint32_t most, const char *value, const char *source,
                       struct lt_error *error)
 {
-    static const struct {
-        const char *name;
-        uint64_t milliseconds;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(value, &end, 10), milliseconds = number ? 0 : 1;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        milliseconds = strcmp(end, units[i].name) == 0 ? units[i].milliseconds : milliseconds;
-    bool zero = number == 0 && !*end;
-    if (!isdigit((unsigned char)*value) || errno || (!milliseconds && !zero) || (*end && !strpbrk(end, "smhd")) ||
-        number > most * unit || number * milliseconds > most * unit || number * milliseconds % unit)
-        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a time of up to %llu%s, such as 0, 250ms, 2s or 1h", source,
-                       value, (unsigned long long)most, unit == 1 ? "ms" : "s");
-    *where = (uint32_t)(zero ? 0 : number * milliseconds / unit);
+    if (!lt_config_time_parse(value, unit, most, where))
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a time of up to %u%s, such as 0, 250ms, 2s or 1h", source,
+                       value, most, unit == 1 ? "ms" : "s");
     return LT_OK;
 }
 
 /* A size that may be 0. */
 static int apply_size(uint64_t *where, const char *value, const char *source, struct lt_error *error)
 {
-    if (!parse_size(value, where))
+    if (!lt_config_size_parse(value, where))
         return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size, such as 0, 64M or 1G", source, value);
     return LT_OK;
 }

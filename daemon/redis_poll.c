@@ -2,6 +2,7 @@
 
 #include "proto/alloc.h"
 #include "proto/error.h"
+#include "proto/limits.h"
 
 struct poll {
     uv_poll_t handle;
@@ -16,6 +17,8 @@ static void on_poll(uv_poll_t *handle, int status, int events)
         events = poll->events;
     if (poll->context && (events & UV_READABLE))
         redisAsyncHandleRead(poll->context);
+    if (poll->context && poll->context->c.reader->len - poll->context->c.reader->pos > LT_REMOTE_REPLY_BYTES_MAX)
+        redisAsyncFree(poll->context); /* its disconnect callback is called */
     if (poll->context && (events & UV_WRITABLE))
         redisAsyncHandleWrite(poll->context);
 }

@@ -151,6 +151,8 @@ static void on_done(struct lt_cluster_request *request, const redisReply *reply)
         return;
     }
     span->answered = true;
+    if (!is_done && reply && request->node)
+        lt_cluster_node_was_in_time(request->node);
     if (!is_done && reply && reply->type == REDIS_REPLY_NIL)
         span->outcome = LT_REMOTE_ABSENT;
     else if (!is_done && reply && reply->type == REDIS_REPLY_STRING)

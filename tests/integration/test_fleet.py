@@ -12,6 +12,7 @@ import threading
 import pytest
 from conftest import SHIPPED, TINY, generate, run_daemon, wait_until
 from fleet import SLOTS, Cluster
+from web import Web, free_port
 
 WORDS = "king queen garden river stone little golden quiet morning letter window forest winter captain sailor".split()
 numbers = iter(range(1, 1000000))
@@ -208,6 +209,17 @@ def test_poisoned_values_are_refused_and_healed(join, cluster):
     assert tiers(encode(healed, text)) == {"remote"} and healed.stats()["remote_refused"] == 0
 
 
+def test_a_value_beyond_all_measure_does_not_fill_the_memory(join, cluster, daemon):
+    text = document(100)
+    key = teach(join(), text)["spans"][5]["key"]
+    owner, _ = cluster.owner(key)
+    owner.cli("setrange", key, 40 << 20, "x")
+    victim = join()
+    assert latents(encode(victim, text)) == latents(encode(daemon, text))
+    assert remote(victim)["breaker_openings"] == 1
+    owner.cli("del", key)
+
+
 # --- a cluster that changes ---
 
 
@@ -390,6 +402,18 @@ def test_a_fleet_with_a_password(make_daemon, tmp_path):
         assert remote(stranger)["slots_served"] == 0
     finally:
         cluster.stop()
+
+
+def test_metrics_tell_of_the_tier(join, cluster):
+    port = free_port()
+    text = document(100)
+    teach(join(), text)
+    daemon = join("--http", f"127.0.0.1:{port}")
+    spans = len(encode(daemon, text)["spans"])
+    lines = Web(port).get("/metrics").body.decode().splitlines()
+    assert f'latentd_span_hits_total{{tier="remote"}} {spans}' in lines
+    assert f'latentd_remote_requests_total{{op="get",result="found"}} {spans}' in lines
+    assert f"latentd_remote_slots_served {SLOTS}" in lines and "latentd_remote_nodes_down 0" in lines
 
 
 def test_without_remote_there_is_no_tier(daemon):
