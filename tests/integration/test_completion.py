@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, PATIENCE, ROOT, clean_environment, run_ctl
+from conftest import BUILD, PATIENCE, ROOT, clean_environment, run_ctl, run_daemon
 from terminal import Terminal
 
 COMPLETIONS = ROOT / "deploy" / "completions"
@@ -87,6 +87,16 @@ def test_bash(tmp_path, words, candidates):
     (tmp_path / "notes.txt").write_text("Notes.")
     (tmp_path / "folder").mkdir()
     assert complete_in_bash(tmp_path, *words) == candidates
+
+
+def test_bash_offers_what_latentd_takes(tmp_path):
+    """Every option that takes one of a few words offers words, and latentd takes each."""
+    listed = re.findall(r"^  (--[a-z-]+) (?:MODE|TYPE|LEVEL) ", run_daemon(["--help"]).stdout, re.MULTILINE)
+    assert len(listed) > 3
+    for option in listed:
+        words = complete_in_bash(tmp_path, "latentd", option, "")
+        assert len(words) > 1, option
+        assert all(run_daemon([option, word, "--version"]).returncode == 0 for word in words), option
 
 
 @pytest.mark.parametrize("typed, line", [("latentctl gen\t", "latentctl generate"), ("latentctl score no\t", "latentctl score notes.txt"),
