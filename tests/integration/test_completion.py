@@ -27,9 +27,13 @@ def listed_commands():
 
 
 def described_options(command):
-    return {f"--{name}" for name in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", run_ctl("help", command).stdout, re.MULTILINE)} \
-        | {f"--{name}" for line in run_ctl("help", command).stdout.splitlines() if "latentctl" in line
-           for name in re.findall(r"--([a-z-]+)", line)}
+    """Those on lines of their own and those in the lines of usage; where the text refers to another command, its options, too."""
+    text = run_ctl("help", command).stdout
+    found = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
+    found |= {option for line in text.splitlines() if "latentctl" in line for option in re.findall(r"--[a-z-]+", line)}
+    for other in re.findall(r"Options\s+are\s+those\s+of\s+(\w+)", text):
+        found |= described_options(other)
+    return found
 
 
 COMMANDS = listed_commands()
