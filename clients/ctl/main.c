@@ -14,7 +14,13 @@ static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,       [COMMAND_MODELS] = command_models,
     [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,     [COMMAND_BENCH] = command_bench,
     [COMMAND_DOC] = command_doc,           [COMMAND_EXPLAIN] = command_explain, [COMMAND_NEAR] = command_near,
+    [COMMAND_TOP] = command_top,           [COMMAND_REPL] = command_repl,
 };
+
+int (*command_of(enum command command))(struct context *)
+{
+    return command_functions[command];
+}
 
 int report_failure(const struct context *context, int code, const char *message)
 {
@@ -48,7 +54,7 @@ int print_reply(const struct context *context, const struct latent_reply *reply)
 static int run(struct context *context)
 {
     int status = daemon_connect(context);
-    return status == EXIT_DONE ? command_functions[context->options.command](context) : status;
+    return status == EXIT_DONE ? command_of(context->options.command)(context) : status;
 }
 
 int main(int count, char **arguments)

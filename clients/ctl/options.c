@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
-#define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_GENERATE (FOR(COMMAND_GENERATE) | FOR(COMMAND_REPL)) /* repl passes them on */
 
 static const struct {
     const char *name;
@@ -22,6 +23,7 @@ static const struct {
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0}, [COMMAND_HELP] = {"help", 0, 1},
     [COMMAND_BENCH] = {"bench", 0, 0},       [COMMAND_EXPLAIN] = {"explain", 1, 1},
     [COMMAND_NEAR] = {"near", 1, 1},         [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_TOP] = {"top", 0, 0},           [COMMAND_REPL] = {"repl", 0, 0},
 };
 
 enum option_key {
@@ -284,9 +286,13 @@ static bool read_doc_words(struct options *options, int count, char **words)
     return true;
 }
 
-/* The command and its argument. */
+/* The command and its argument. Without either, at a terminal, a conversation. */
 static bool read_words(struct options *options, int count, char **words)
 {
+    if (count == 0 && !options->help && !options->version && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+        options->command = COMMAND_REPL;
+        return true;
+    }
     if (count == 0)
         return options->help || options->version || fail("a command is missing", "");
     if (!find_command(words[0], &options->command))
@@ -312,6 +318,7 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     const char *narrowest = "";
     int option;
     latent_generate_options_init(&options.generate);
+    optind = 0; /* from the beginning: repl reads many lines */
     while ((option = getopt_long(count, arguments, "s:k:hV", long_options, NULL)) >= 0) {
         if (option == '?')
             return fail("the command line is wrong", "");
@@ -323,6 +330,11 @@ bool options_read(int count, char **arguments, struct options *ret_options)
         if (options.command == COMMAND_COUNT && takers == 0)
             return fail("options of different commands are mixed, the last being --", narrowest);
     }
+    /* getopt_long has put what is no option to the end, behind "--" if that was given. */
+    options.words = (const char *const *)arguments + 1;
+    options.word_count = (size_t)optind - 1;
+    if (options.word_count && strcmp(options.words[options.word_count - 1], "--") == 0)
+        options.word_count--;
     if (!read_words(&options, count - optind, arguments + optind))
         return false;
     if (options.command != COMMAND_COUNT && !(takers & FOR(options.command))) {
