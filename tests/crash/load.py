@@ -1,8 +1,9 @@
-"""Load for a daemon that is killed under it: writers of new documents and readers of old ones, and a copy of everything that was
+"""Load for a daemon that is killed under it: writers of new texts and documents, readers of old ones, and a copy of everything that was
 acknowledged, to compare with afterwards.
 
-A document is acknowledged once the daemon, asked after its answer, says that no record waits to be written: then the group that has its
-latents is committed and synced. What latentd says of a latent never changes, so the first copy is the right one."""
+A document is acknowledged by the response to doc.put. The latents of other texts are once the daemon, asked after its answer, says that no
+record waits to be written: then the group that has them is committed and synced. What latentd says of a latent never changes, so the
+first copy is the right one."""
 
 import json
 import random
@@ -16,10 +17,10 @@ BATCH = 1024  # keys of one latent.get
 
 
 class Copy:
-    """Latents by key, as (scale, payload)."""
+    """Latents by key, as (scale, payload), and texts of documents by name."""
 
     def __init__(self):
-        self.latents, self.youngest = {}, []
+        self.latents, self.youngest, self.documents = {}, [], {}
         self.mutex = threading.Lock()
 
     def add(self, latents):
@@ -40,6 +41,10 @@ class Copy:
                 scale, payload = self.latents[key]
                 file.write(bytes.fromhex(key) + struct.pack("<fI", scale, len(payload)) + payload)
 
+    def compare_documents(self, connection, names):
+        for name in names:
+            assert connection.call("doc.get", {"name": name})["text"] == self.documents[name], f"{name} is another text"
+
     def compare(self, connection, keys):
         """How many of the keys the daemon has; what it has must be right."""
         found = 0
@@ -56,13 +61,13 @@ def read(connection, keys):
     return [None if payload is None else (scale, payload) for scale, payload in zip(reply["scales"], reply["latents"])]
 
 
-def document(generator, words=40):
+def text(generator, words=40):
     return " ".join(generator.choices(WORDS, k=words)) + "."
 
 
 def put(connection, generator, words=40):
-    """Has a new document encoded; its latents, not acknowledged yet."""
-    keys = list({span["key"] for span in connection.call("encode", {"text": document(generator, words)})["spans"]})
+    """Has a new text encoded; its latents, not acknowledged yet."""
+    keys = list({span["key"] for span in connection.call("encode", {"text": text(generator, words)})["spans"]})
     return {key: latent for key, latent in zip(keys, read(connection, keys)) if latent}
 
 
@@ -80,9 +85,9 @@ def wait_until_written(connection):
 class Load:
     """Threads that use a daemon until it is gone. Whatever else goes wrong is raised by `join`."""
 
-    def __init__(self, daemon, copy, answers, seed, writers=2, readers=1):
+    def __init__(self, daemon, copy, answers, seed, tasks=("write", "write_document", "read")):
         self.copy, self.answers, self.wrong, self.requests = copy, answers, [], 0
-        work = [(self.write, seed * 10 + number) for number in range(writers)] + [(self.read, seed * 10 + 9)] * readers
+        work = [(getattr(self, task), f"{seed} {task}") for task in tasks]
         self.threads = [threading.Thread(target=self.run, args=(daemon, *task)) for task in work]
         for thread in self.threads:
             thread.start()
@@ -101,6 +106,12 @@ class Load:
         latents = put(connection, generator)
         wait_until_written(connection)
         self.copy.add(latents)
+
+    def write_document(self, connection, generator):
+        name, words = f"document {generator.random()}", text(generator)
+        reply = connection.call("doc.put", {"name": name, "text": words})
+        assert reply["bytes"] == len(words)
+        self.copy.documents[name] = words
 
     def read(self, connection, generator):
         keys = self.copy.sample(64, generator)
