@@ -37,6 +37,7 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
+    bool accept_later;   /* a connection waits that could not be taken for want of memory: libuv offers it only once */
     size_t job_count;    /* jobs that are not done */
     size_t pool_count;   /* those of them that the pool has */
     size_t upload_bytes; /* of documents on their way in, here and in the engine */
