@@ -1,6 +1,7 @@
 #include "daemon/cache.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "daemon/clock.h"
 #include "kernels/half.h"
@@ -115,7 +116,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
     const uint8_t *fingerprint = lt_model_encoder_fingerprint(r->model);
     for (uint32_t i = 0; i < r->count; i++) {
         struct lt_cache_span *span = r->spans[i];
-        lt_span_key(fingerprint, NULL, 0, span->tokens, span->count, &span->key);
+        lt_span_key(fingerprint, span->space->salt, span->space->salt_bytes, span->tokens, span->count, &span->key);
         r->distinct_of[i] = find_distinct(r, i, &span->key);
     }
     for (size_t start = 0; start < r->distinct; start += LT_LATENT_BATCH_MAX) {
@@ -169,9 +170,13 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     if (code)
         return code;
     size_t unstored = 0;
+    uint32_t now = (uint32_t)time(NULL);
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
+        const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
         narrow(r->items[i].latent, latent);
+        latent->namespace_id = space->id;
+        latent->expires = space->ttl_seconds ? now + space->ttl_seconds : 0;
         if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
@@ -189,6 +194,23 @@ static void hand_out(struct resolving *r)
         span->lookup = r->lookups[d];
         span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
         widen(&r->latents[d], span->latent);
+    }
+}
+
+/* The same for each namespace. Spans of one request stand together, so it is not asked for each of them. */
+static void count_for_namespaces(struct lt_store *store, const struct resolving *r)
+{
+    static const enum lt_namespace_counter counter_of[] = {
+        [LT_LOOKUP_MISS_NEW] = LT_NAMESPACE_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_NAMESPACE_MISSES_EVICTED,
+        [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED,
+        [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,      [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,
+    };
+    for (size_t i = 0; i < r->count;) {
+        uint64_t amounts[LT_NAMESPACE_COUNTERS] = {0};
+        uint32_t id = r->spans[i]->space->id;
+        for (; i < r->count && r->spans[i]->space->id == id; i++)
+            amounts[r->spans[i]->joined ? LT_NAMESPACE_HITS_JOINED : counter_of[r->spans[i]->lookup]]++;
+        lt_namespace_count(store, id, amounts);
     }
 }
 
@@ -230,6 +252,7 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     if (code == LT_OK) {
         hand_out(&r);
         count_outcomes(cache->counters, &r);
+        count_for_namespaces(cache->store, &r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
         if (r.items)
             lt_count(cache->counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * ret_time->encode));

@@ -1,6 +1,8 @@
 #include "daemon/dispatch.h"
 
+#include "daemon/background.h"
 #include "daemon/clock.h"
+#include "daemon/namespace_choice.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -36,26 +38,36 @@ static void submit(struct lt_session *session, struct lt_request *request)
     struct lt_error error;
     uint32_t id = request->id;
     struct lt_job *job = lt_calloc(1, sizeof *job);
-    int code = job ? LT_OK : LT_ENOMEM;
-    if (job) {
+    int code = job ? LT_OK : lt_fail_code(&error, LT_ENOMEM);
+    if (job)
+        code = lt_choose_namespace(session->server->store, request, &job->space, &error);
+    if (code == LT_OK) {
         job->request = request;
         job->received = lt_clock_seconds();
         job->final.job = job;
         job->final.last = true;
         code = lt_engine_submit(session->server->engine, job);
+        if (code)
+            lt_fail(&error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
     }
     if (code) {
         lt_request_destroy(request);
         lt_free(job);
-        if (code == LT_EBUSY)
-            lt_fail(&error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
-        else
-            lt_fail_code(&error, code);
         refuse(session, true, id, &error);
         return;
     }
     session->server->job_count++;
     lt_session_add_job(session, job);
+}
+
+static void run_in_background(struct lt_session *session, struct lt_request *request)
+{
+    struct lt_error error;
+    uint32_t id = request->id;
+    if (lt_background_start(session, request, &error)) {
+        lt_request_destroy(request);
+        refuse(session, true, id, &error);
+    }
 }
 
 static void write_pair(struct lt_writer *writer, const char *name, bool value)
@@ -137,19 +149,22 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
         refuse(session, id_known, id, &error);
         return;
     }
-    if (!needs_engine(request->method)) {
+    bool background = lt_background_takes(request->method);
+    if (!background && !needs_engine(request->method)) {
         answer(session, request);
         lt_request_destroy(request);
     } else if (session->server->stopping) {
         lt_fail_code(&error, LT_ESHUTDOWN);
         lt_request_destroy(request);
         refuse(session, true, id, &error);
+    } else if (background) {
+        run_in_background(session, request);
     } else {
         submit(session, request);
     }
 }
 
-static void finish_job(struct lt_server *server, struct lt_job *job)
+void lt_dispatch_finish(struct lt_server *server, struct lt_job *job)
 {
     struct lt_session *session = job->session;
     struct lt_buffer bytes = job->final.bytes;
@@ -176,7 +191,7 @@ void lt_dispatch_events(struct lt_server *server)
     for (struct lt_event *next; event; event = next) {
         next = event->next;
         if (event->last) {
-            finish_job(server, event->job);
+            lt_dispatch_finish(server, event->job);
             continue;
         }
         if (event->job->session)

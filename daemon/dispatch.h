@@ -8,9 +8,13 @@
 
 struct lt_server;
 struct lt_session;
+struct lt_job;
 
 /* Handles one whole frame. Every request is answered exactly once, now or when its job is done. */
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes);
+
+/* Sends a job's answer and frees the job. */
+void lt_dispatch_finish(struct lt_server *server, struct lt_job *job);
 
 /* Sends what the engine has to say to the sessions, and frees jobs that are done. */
 void lt_dispatch_events(struct lt_server *server);

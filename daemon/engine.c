@@ -150,7 +150,7 @@ static void get_latents(struct lt_engine *engine, struct lt_job *job, const stru
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    int code = lt_latent_get(engine->store, engine->latent_type, model, job->request, &writer);
+    int code = lt_latent_get(engine->store, engine->latent_type, model, job, &writer);
     answer_written(engine, job, &bytes, code);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/listen.h"
@@ -132,6 +133,7 @@ static void on_second(uv_timer_t *timer)
         next = session->next;
         lt_session_tick(session, now);
     }
+    lt_background_tick(server);
     if (server->stopping && now > server->stop_deadline && (server->job_count || server->sessions)) {
         force_stop(server);
         server->stop_deadline = now + STOP_SECONDS;

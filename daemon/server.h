@@ -13,6 +13,7 @@
 #include "storage/store.h"
 
 struct lt_session;
+struct lt_background;
 
 struct lt_server {
     const struct lt_config *config;
@@ -33,7 +34,8 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    size_t job_count; /* jobs that the engine has */
+    size_t job_count;                  /* jobs that the engine or the pool has */
+    struct lt_background *backgrounds; /* those that the pool has */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */

@@ -57,6 +57,13 @@
 #define LT_WRITER_QUEUE_MAX 65536 /* records that wait for the writer */
 #define LT_LATENT_BATCH_MAX 4096  /* keys of one lookup */
 
+/* Namespaces and lifetime */
+#define LT_NAMESPACE_NAME_MAX 64
+#define LT_NAMESPACES_MAX 1024
+#define LT_NAMESPACE_QUOTA_MIN (64u << 10) /* smallest quota, in bytes */
+#define LT_NAMESPACE_QUOTA_MAX (1ull << 50)
+#define LT_TTL_SECONDS_MAX (10u * 366 * 24 * 3600)
+
 /* Config files */
 #define LT_CONFIG_LINE_MAX 1024
 

@@ -12,6 +12,7 @@
 
 #include "proto/alloc.h"
 #include "proto/generate_request.h"
+#include "proto/lifetime_requests.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
 #include "proto/segments.h"
@@ -45,7 +46,7 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
 
 static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *request)
 {
-    static const char *const names[] = {"text", "model", NULL};
+    static const char *const names[] = {"text", "model", "namespace", "ttl_s", NULL};
     struct lt_text text;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
@@ -68,7 +69,7 @@ static int read_encode(const struct lt_parameters *parameters, struct lt_encode_
 
 static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
 {
-    static const char *const names[] = {"text", "segments", "model", NULL};
+    static const char *const names[] = {"text", "segments", "model", "namespace", "ttl_s", NULL};
     static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT, LT_ROLE_ANSWER};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
@@ -112,7 +113,7 @@ static bool read_key(const msgpack_object *value, uint8_t *ret_key)
 
 static int read_latent_get(const struct lt_parameters *parameters, struct lt_latent_get_request *latent_get)
 {
-    static const char *const names[] = {"keys", "model", NULL};
+    static const char *const names[] = {"keys", "model", "namespace", NULL};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, latent_get->model);
@@ -149,29 +150,39 @@ static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_
     return error;
 }
 
-static int read_parameters(const msgpack_object *params, struct lt_request *request, struct lt_error *error)
+static int read_of_method(const struct lt_parameters *parameters, struct lt_request *request)
 {
     static const char *const none[] = {NULL};
-    struct lt_parameters parameters;
-    int code = lt_parameters_init(&parameters, params, lt_method_name(request->method), error);
-    if (code)
-        return code;
     switch (request->method) {
     case LT_METHOD_HELLO:
-        return read_hello(&parameters, &request->hello);
+        return read_hello(parameters, &request->hello);
     case LT_METHOD_GENERATE:
-        return lt_generate_request_read(&parameters, &request->generate);
+        return lt_generate_request_read(parameters, &request->generate);
     case LT_METHOD_ENCODE:
-        return read_encode(&parameters, &request->encode);
+        return read_encode(parameters, &request->encode);
     case LT_METHOD_SCORE:
-        return read_score(&parameters, &request->score);
+        return read_score(parameters, &request->score);
     case LT_METHOD_LATENT_GET:
-        return read_latent_get(&parameters, &request->latent_get);
+        return read_latent_get(parameters, &request->latent_get);
+    case LT_METHOD_NAMESPACE_PUT:
+        return lt_namespace_put_request_read(parameters, &request->namespace_request);
+    case LT_METHOD_NAMESPACE_REMOVE:
+        return lt_namespace_remove_request_read(parameters, &request->namespace_request);
     case LT_METHOD_CANCEL:
-        return read_cancel(&parameters, &request->cancel);
+        return read_cancel(parameters, &request->cancel);
     default:
-        return lt_parameters_check_names(&parameters, none);
+        return lt_parameters_check_names(parameters, none);
     }
+}
+
+static int read_parameters(const msgpack_object *params, struct lt_request *request, struct lt_error *error)
+{
+    struct lt_parameters parameters;
+    int code = lt_parameters_init(&parameters, params, lt_method_name(request->method), error);
+    if (code == LT_OK)
+        code = read_of_method(&parameters, request);
+    /* Methods that have neither have refused both by now. */
+    return code ? code : lt_space_read(&parameters, request);
 }
 
 static int find_method(const msgpack_object *name, enum lt_method *ret_method, struct lt_error *error)

@@ -20,6 +20,9 @@
     X(ENCODE, "encode")                                                                                                \
     X(SCORE, "score")                                                                                                  \
     X(LATENT_GET, "latent.get")                                                                                        \
+    X(NAMESPACE_PUT, "namespace.put")                                                                                  \
+    X(NAMESPACE_LIST, "namespace.list")                                                                                \
+    X(NAMESPACE_REMOVE, "namespace.remove")                                                                            \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -94,6 +97,13 @@ struct lt_latent_get_request {
     size_t key_count;
 };
 
+struct lt_namespace_request {
+    char name[LT_NAMESPACE_NAME_MAX + 1];
+    bool has_quota, has_ttl; /* given, else they stay as they are */
+    uint64_t quota_bytes;    /* 0: none */
+    uint32_t ttl_seconds;    /* 0: latents never expire */
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -102,15 +112,20 @@ struct lt_cancel_request {
     uint32_t id; /* of the request to cancel, on the same connection */
 };
 
+#define LT_TTL_OF_NAMESPACE UINT32_MAX
+
 struct lt_request {
     enum lt_method method;
     uint32_t id;
+    char space[LT_NAMESPACE_NAME_MAX + 1]; /* "namespace": empty if not given */
+    uint32_t ttl_seconds;                  /* "ttl_s", or LT_TTL_OF_NAMESPACE if not given */
     union {
         struct lt_hello_request hello;
         struct lt_generate_request generate;
         struct lt_encode_request encode;
         struct lt_score_request score;
         struct lt_latent_get_request latent_get;
+        struct lt_namespace_request namespace_request;
         struct lt_cancel_request cancel;
     };
 };

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DATABASES_MAX 16
+#define DATABASES_MAX 24
 #define PATH_BYTES 4096
 #define MAP_SLACK (64ull << 20)
 
@@ -166,6 +166,12 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         code = mdb_dbi_open(transaction, "fifo", MDB_CREATE, &environment->fifo);
     if (!code)
         code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
+    if (!code)
+        code = mdb_dbi_open(transaction, "namespaces", MDB_CREATE, &environment->namespaces);
+    if (!code)
+        code = mdb_dbi_open(transaction, "members", MDB_CREATE, &environment->members);
+    if (!code)
+        code = mdb_dbi_open(transaction, "expiries", MDB_CREATE, &environment->expiries);
     if (code) {
         mdb_txn_abort(transaction);
         return fail_open(path, code, error);
@@ -209,7 +215,9 @@ void lt_environment_close(struct lt_environment *environment)
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta, environment->latents, environment->fifo, environment->stats};
+    const MDB_dbi databases[] = {environment->meta,    environment->latents,    environment->fifo,
+                                 environment->stats,   environment->namespaces, environment->members,
+                                 environment->expiries};
     uint64_t pages = 0, entries = 0;
     for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
         MDB_stat stat;

@@ -8,6 +8,8 @@
  *   fifo       u64, big-endian: order       span key
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
  *
+ * and those of the ledger (storage/ledger.h).
+ *
  * Numbers are little-endian except where said. Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
 #define LT_STORAGE_ENVIRONMENT_H
@@ -16,11 +18,12 @@
 
 #include "storage/store.h"
 
-#define LT_STORE_FORMAT 2
+#define LT_STORE_FORMAT 3
 
 struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, latents, fifo, stats;
+    MDB_dbi namespaces, members, expiries;
     uint64_t map_bytes;
     size_t page_bytes;
     int lock; /* descriptor of latentd.lock */

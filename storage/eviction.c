@@ -59,7 +59,7 @@ void lt_eviction_visit(struct lt_eviction *eviction, const struct lt_span_key *k
         atomic_fetch_or_explicit(&eviction->visited[word], bit, memory_order_relaxed);
 }
 
-static bool take_visit(struct lt_eviction *eviction, const struct lt_span_key *key)
+bool lt_eviction_spare(struct lt_eviction *eviction, const struct lt_span_key *key)
 {
     size_t word;
     uint64_t bit = bit_of(hash_of(key), &word);
@@ -103,24 +103,33 @@ int lt_eviction_append(struct lt_eviction *eviction, const struct lt_environment
     return lt_environment_code(mdb_put(transaction, environment->fifo, &name, &value, MDB_APPEND));
 }
 
-/* Evicts the latent under the cursor. Its place in the order goes in any case. */
-static int evict(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
-                 MDB_cursor *cursor, const struct lt_span_key *key)
+void lt_eviction_note(struct lt_eviction *eviction, const struct lt_span_key *key)
 {
-    MDB_val name = {sizeof key->bytes, (void *)key->bytes};
-    int code = mdb_del(transaction, environment->latents, &name, NULL);
-    if (code == MDB_SUCCESS) {
-        remember(eviction, key);
-        atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
-    } else if (code != MDB_NOTFOUND) {
-        return lt_environment_code(code);
+    remember(eviction, key);
+    atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
+}
+
+/* Evicts the latent under the cursor. Its place in the order goes in any case. */
+static int evict(struct lt_eviction *eviction, struct lt_ledger *ledger, const struct lt_environment *environment,
+                 MDB_txn *transaction, MDB_cursor *cursor, const struct lt_span_key *key)
+{
+    MDB_val name = {sizeof key->bytes, (void *)key->bytes}, record;
+    int code = lt_environment_code(mdb_get(transaction, environment->latents, &name, &record));
+    if (code == LT_OK) {
+        code = lt_ledger_evicted(ledger, environment, transaction, key, record.mv_data, record.mv_size);
+        if (code == LT_OK)
+            code = lt_environment_code(mdb_del(transaction, environment->latents, &name, NULL));
+        if (code == LT_OK)
+            lt_eviction_note(eviction, key);
     }
+    if (code && code != LT_ENOTFOUND)
+        return code;
     return lt_environment_code(mdb_cursor_del(cursor, 0));
 }
 
 /* Moves the hand until one latent is evicted. LT_ENOTFOUND when there is none. */
-static int advance_hand(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
-                        MDB_cursor *cursor)
+static int advance_hand(struct lt_eviction *eviction, struct lt_ledger *ledger,
+                        const struct lt_environment *environment, MDB_txn *transaction, MDB_cursor *cursor)
 {
     for (;;) {
         uint8_t order[8];
@@ -134,30 +143,36 @@ static int advance_hand(struct lt_eviction *eviction, const struct lt_environmen
         struct lt_span_key key;
         memcpy(key.bytes, value.mv_data, value.mv_size < sizeof key.bytes ? value.mv_size : sizeof key.bytes);
         eviction->hand = from_big_endian(name.mv_data) + 1;
-        if (!take_visit(eviction, &key))
-            return evict(eviction, environment, transaction, cursor, &key);
+        if (!lt_eviction_spare(eviction, &key))
+            return evict(eviction, ledger, environment, transaction, cursor, &key);
     }
 }
 
-int lt_eviction_make_room(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
-                          uint64_t budget, uint64_t incoming)
+int lt_eviction_evict(struct lt_eviction *eviction, struct lt_ledger *ledger, const struct lt_environment *environment,
+                      MDB_txn *transaction, uint64_t count, uint64_t *ret_evicted)
 {
-    MDB_cursor *cursor = NULL;
-    uint64_t used, entries;
+    MDB_cursor *cursor;
+    uint64_t before = atomic_load(&eviction->count);
+    int code = lt_environment_code(mdb_cursor_open(transaction, environment->fifo, &cursor));
+    if (code)
+        return code;
+    while (code == LT_OK && atomic_load(&eviction->count) - before < count)
+        code = advance_hand(eviction, ledger, environment, transaction, cursor);
+    mdb_cursor_close(cursor);
+    *ret_evicted = atomic_load(&eviction->count) - before;
+    return code == LT_ENOTFOUND ? LT_OK : code;
+}
+
+int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_ledger *ledger,
+                          const struct lt_environment *environment, MDB_txn *transaction, uint64_t budget,
+                          uint64_t incoming)
+{
+    uint64_t used, entries, evicted = 1;
     int code = lt_environment_used(environment, transaction, &used, &entries);
-    while (code == LT_OK && entries && used + incoming > budget) {
-        if (!cursor)
-            code = lt_environment_code(mdb_cursor_open(transaction, environment->fifo, &cursor));
-        for (int i = 0; i < BATCH && code == LT_OK; i++)
-            code = advance_hand(eviction, environment, transaction, cursor);
-        if (code == LT_OK || code == LT_ENOTFOUND) {
-            bool none_left = code == LT_ENOTFOUND;
+    while (code == LT_OK && entries && evicted && used + incoming > budget) {
+        code = lt_eviction_evict(eviction, ledger, environment, transaction, BATCH, &evicted);
+        if (code == LT_OK)
             code = lt_environment_used(environment, transaction, &used, &entries);
-            if (none_left)
-                break;
-        }
     }
-    if (cursor)
-        mdb_cursor_close(cursor);
     return code;
 }

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "storage/environment.h"
+#include "storage/ledger.h"
 
 #define LT_VISITED_WORDS (1u << 17) /* 64 bits each: 8 million latents, 1 MiB */
 #define LT_EVICTED_SETS (1u << 16)
@@ -32,6 +33,12 @@ int lt_eviction_init(struct lt_eviction *eviction, const struct lt_environment *
 /* A latent was read. */
 void lt_eviction_visit(struct lt_eviction *eviction, const struct lt_span_key *key);
 
+/* Whether a latent was read since this was last asked for it, and so is to be spared. */
+bool lt_eviction_spare(struct lt_eviction *eviction, const struct lt_span_key *key);
+
+/* A latent was evicted for another reason than room in the store: it is remembered and counted alike. */
+void lt_eviction_note(struct lt_eviction *eviction, const struct lt_span_key *key);
+
 /* Whether the key is remembered as evicted. */
 bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_key *key);
 
@@ -40,7 +47,12 @@ int lt_eviction_append(struct lt_eviction *eviction, const struct lt_environment
                        const struct lt_span_key *key);
 
 /* Evicts until `incoming` more bytes fit the budget, or nothing is left. LT_EIO, LT_EFULL. */
-int lt_eviction_make_room(struct lt_eviction *eviction, const struct lt_environment *environment, MDB_txn *transaction,
-                          uint64_t budget, uint64_t incoming);
+int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_ledger *ledger,
+                          const struct lt_environment *environment, MDB_txn *transaction, uint64_t budget,
+                          uint64_t incoming);
+
+/* Evicts up to `count` latents, whatever room there is. *ret_evicted says how many. LT_EIO, LT_EFULL. */
+int lt_eviction_evict(struct lt_eviction *eviction, struct lt_ledger *ledger, const struct lt_environment *environment,
+                      MDB_txn *transaction, uint64_t count, uint64_t *ret_evicted);
 
 #endif

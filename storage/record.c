@@ -165,6 +165,15 @@ int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes
     return LT_OK;
 }
 
+bool lt_record_head(const void *data, size_t bytes, struct lt_record_head *ret_head)
+{
+    const uint8_t *record = data;
+    if (bytes < HEADER_BYTES)
+        return false;
+    *ret_head = (struct lt_record_head){load_u32(record + NAMESPACE), load_u32(record + EXPIRES)};
+    return true;
+}
+
 bool lt_record_serves(const struct lt_span_key *key, const void *data, size_t bytes, enum lt_latent_type type,
                       uint32_t dimension, uint32_t now)
 {

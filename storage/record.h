@@ -50,6 +50,15 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data);
  * did not write for this key, cut or damaged. */
 int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes, struct lt_record *ret_record);
 
+/* What the head of a record says, whether or not the record is sound. */
+struct lt_record_head {
+    uint32_t namespace_id;
+    uint32_t expires;
+};
+
+/* False if it is too short to have a head. */
+bool lt_record_head(const void *data, size_t bytes, struct lt_record_head *ret_head);
+
 /* Whether a record's time is over; `now` in seconds since the epoch. */
 static inline bool lt_record_expired(const struct lt_record *record, uint32_t now)
 {

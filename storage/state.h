@@ -7,14 +7,18 @@
 
 #include "storage/environment.h"
 #include "storage/eviction.h"
+#include "storage/ledger.h"
 #include "storage/pending.h"
 
 #define LT_GROUP_RECORDS_MAX 8192 /* keeps a transaction below LMDB's limit of 131,071 dirty pages */
+
+struct lt_order;
 
 struct lt_store {
     struct lt_store_options options; /* its path is not kept */
     struct lt_environment environment;
     struct lt_eviction *eviction;
+    struct lt_ledger ledger;
     pthread_t writer;
 
     pthread_mutex_t mutex; /* guards what follows, up to the atomics */
@@ -25,6 +29,7 @@ struct lt_store {
     size_t writing;    /* entries of `pending` that are in the group under way */
     unsigned flushers; /* callers of lt_store_flush that wait: the group does not wait for more */
     bool stopping;
+    struct lt_order *orders; /* that wait, oldest first */
 
     atomic_uint_fast64_t lifetime[LT_LIFETIME_COUNTERS];
     atomic_bool lifetime_changed;
@@ -34,6 +39,9 @@ struct lt_store {
 
 /* Reads the lifetime counters and the sizes. LT_EIO. */
 int lt_writer_read_state(struct lt_store *store);
+
+/* Commits a transaction of the writer's and notes the sizes. LT_EIO, LT_EFULL; the transaction is gone either way. */
+int lt_writer_commit(struct lt_store *store, MDB_txn *transaction);
 
 /* The writer thread's function; its argument is the store. */
 void *lt_writer_run(void *store);

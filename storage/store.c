@@ -24,6 +24,8 @@ static void free_store(struct lt_store *store)
     lt_environment_close(&store->environment);
     lt_pending_finish(&store->pending);
     lt_free(store->eviction);
+    lt_ledger_destroy(&store->ledger);
+    pthread_rwlock_destroy(&store->ledger.lock);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);
     pthread_mutex_destroy(&store->mutex);
@@ -34,6 +36,7 @@ static void init_locks(struct lt_store *store)
 {
     pthread_condattr_t monotonic;
     pthread_mutex_init(&store->mutex, NULL);
+    pthread_rwlock_init(&store->ledger.lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->work, &monotonic);
@@ -54,6 +57,8 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
     int code = store->eviction && lt_pending_init(&store->pending) == LT_OK ? LT_OK : lt_fail_code(error, LT_ENOMEM);
     if (code == LT_OK)
         code = lt_environment_open(options, &store->environment, error);
+    if (code == LT_OK)
+        code = lt_ledger_init(&store->ledger, &store->environment, error);
     if (code)
         goto failed;
     code = lt_eviction_init(store->eviction, &store->environment);

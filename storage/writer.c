@@ -11,8 +11,11 @@
 #include <time.h>
 
 #include "proto/alloc.h"
+#include "storage/orders.h"
 #include "storage/record.h"
+#include "storage/removal.h"
 #include "storage/state.h"
+#include "storage/table.h"
 
 #define LIFETIME_SECONDS 1
 #define RECORD_PAGES_SHARE                                                                                             \
@@ -57,21 +60,67 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 
 /* --- one group --- */
 
+/* Adds a latent under a key that has none. */
+static int add_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
+{
+    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
+    int code = lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
+    if (code == LT_OK)
+        code = lt_eviction_append(store->eviction, &store->environment, transaction, &entry->key);
+    if (code == LT_OK)
+        code =
+            lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record, entry->bytes);
+    return code;
+}
+
+/* Puts a latent in the place of what lies there. */
+static int replace_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry,
+                         const MDB_val *old)
+{
+    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
+    int code =
+        lt_ledger_drop(&store->ledger, &store->environment, transaction, &entry->key, old->mv_data, old->mv_size);
+    if (code == LT_OK)
+        code = lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
+    if (code == LT_OK)
+        code =
+            lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record, entry->bytes);
+    return code;
+}
+
+/* Whether the latent's namespace has it: not if it is gone, or has a quota in which no room can be made. */
+static int admit(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
+{
+    struct lt_record_head head;
+    if (!lt_record_head(entry->record, entry->bytes, &head))
+        return LT_EINTERNAL;
+    struct lt_ledger_entry *space = lt_ledger_find(&store->ledger, head.namespace_id);
+    if (!space)
+        return LT_ENOTFOUND;
+    int code = lt_quota_make_room(store, transaction, space, entry->bytes);
+    if (code == LT_EFULL && space->space.quota_bytes) {
+        lt_ledger_count(space, LT_NAMESPACE_REFUSED, 1);
+        return LT_ENOTFOUND;
+    }
+    return code;
+}
+
 /* Stores one latent. One that is there already stays, unless a lookup would not take it. */
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
-    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
-    int code = mdb_put(transaction, store->environment.latents, &name, &value, MDB_NOOVERWRITE);
-    if (code == MDB_KEYEXIST) {
-        if (lt_record_serves(&entry->key, value.mv_data, value.mv_size, entry->type, entry->dimension,
+    MDB_val old;
+    int code = lt_table_get(&store->environment, transaction, &entry->key, &old);
+    if (code == LT_OK) {
+        if (lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type, entry->dimension,
                              (uint32_t)time(NULL)))
             return LT_OK;
-        value = (MDB_val){entry->bytes, (void *)entry->record};
-        return lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
+        return replace_entry(store, transaction, entry, &old);
     }
+    if (code == LT_ENOTFOUND)
+        code = admit(store, transaction, entry);
     if (code)
-        return lt_environment_code(code);
-    return lt_eviction_append(store->eviction, &store->environment, transaction, &entry->key);
+        return code == LT_ENOTFOUND ? LT_OK : code;
+    return add_entry(store, transaction, entry);
 }
 
 /* Writes `count` entries from `entry` on. The last one's link is not touched: the queue may be growing there. */
@@ -98,22 +147,10 @@ static size_t group_bytes(const struct lt_pending_entry *entry, size_t count)
     return bytes;
 }
 
-static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count)
+int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
 {
-    MDB_txn *transaction;
     uint64_t used = 0, entries = 0;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
-    if (code)
-        return code;
-    if (count)
-        code = lt_eviction_make_room(store->eviction, &store->environment, transaction, store->options.budget_bytes,
-                                     RECORD_PAGES_SHARE * group_bytes(first, count));
-    if (code == LT_OK)
-        code = write_entries(store, transaction, first, count);
-    if (code == LT_OK)
-        code = write_lifetime(store, transaction);
-    if (code == LT_OK)
-        code = lt_environment_used(&store->environment, transaction, &used, &entries);
+    int code = lt_environment_used(&store->environment, transaction, &used, &entries);
     if (code) {
         mdb_txn_abort(transaction);
         return code;
@@ -124,6 +161,32 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
         atomic_store(&store->entries, entries);
         atomic_fetch_add(&store->commits, 1);
     }
+    return code;
+}
+
+static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count)
+{
+    MDB_txn *transaction;
+    uint32_t now = (uint32_t)time(NULL);
+    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
+    if (code)
+        return code;
+    if (lt_sweep_due(store, now))
+        code = lt_sweep(store, transaction, now);
+    if (count && code == LT_OK)
+        code = lt_eviction_make_room(store->eviction, &store->ledger, &store->environment, transaction,
+                                     store->options.budget_bytes, RECORD_PAGES_SHARE * group_bytes(first, count));
+    if (code == LT_OK)
+        code = write_entries(store, transaction, first, count);
+    if (code == LT_OK)
+        code = lt_ledger_write(&store->ledger, &store->environment, transaction);
+    if (code == LT_OK)
+        code = write_lifetime(store, transaction);
+    if (code)
+        mdb_txn_abort(transaction);
+    else
+        code = lt_writer_commit(store, transaction);
+    lt_ledger_finish(&store->ledger, code == LT_OK);
     return code;
 }
 
@@ -142,16 +205,21 @@ static struct timespec from_now(long milliseconds)
     return when;
 }
 
+static bool is_counted(struct lt_store *store)
+{
+    return atomic_load(&store->lifetime_changed) || lt_ledger_counted(&store->ledger);
+}
+
 /* Waits for work; false when there is none and the store is closing. Called and returns with the mutex held. */
 static bool wait_for_work(struct lt_store *store)
 {
-    while (!store->pending.first && !store->stopping) {
+    while (!store->pending.first && !store->orders && !store->stopping) {
         struct timespec when = from_now(1000 * LIFETIME_SECONDS);
         int code = pthread_cond_timedwait(&store->work, &store->mutex, &when);
-        if (code == ETIMEDOUT && atomic_load(&store->lifetime_changed))
+        if (code == ETIMEDOUT && (is_counted(store) || lt_sweep_due(store, (uint32_t)time(NULL))))
             return true;
     }
-    return store->pending.first || atomic_load(&store->lifetime_changed);
+    return store->pending.first || store->orders || is_counted(store);
 }
 
 /* Lets more join the group. */
@@ -176,10 +244,11 @@ void *lt_writer_run(void *context)
         size_t count = store->pending.count < LT_GROUP_RECORDS_MAX ? store->pending.count : LT_GROUP_RECORDS_MAX;
         store->groups_taken++;
         store->writing = count;
+        bool idle = !count && !is_counted(store) && !lt_sweep_due(store, (uint32_t)time(NULL)); /* orders only */
         bool counted = atomic_exchange(&store->lifetime_changed, false);
         pthread_mutex_unlock(&store->mutex);
 
-        int code = write_group(store, first, count);
+        int code = idle ? LT_OK : write_group(store, first, count);
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)
@@ -191,6 +260,7 @@ void *lt_writer_run(void *context)
         store->writing = 0;
         store->groups_finished = store->groups_taken;
         pthread_cond_broadcast(&store->done);
+        lt_orders_run_waiting(store);
         if (code && store->stopping && !store->pending.first)
             break; /* what is left are counters that cannot be written */
     }

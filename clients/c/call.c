@@ -33,8 +33,10 @@ const char *latent_error_name(int code)
 struct latent *latent_create(void)
 {
     struct latent *latent = lt_calloc(1, sizeof *latent);
-    if (latent)
-        connection_init(&latent->connection);
+    if (!latent)
+        return NULL;
+    connection_init(&latent->connection);
+    latent->ttl_seconds = LATENT_TTL_DEFAULT;
     return latent;
 }
 
@@ -54,6 +56,22 @@ void latent_set_timeout(struct latent *latent, unsigned milliseconds)
 {
     latent->connection.timeout_ms = milliseconds;
     connection_apply_timeout(&latent->connection);
+}
+
+void latent_on_progress(struct latent *latent, latent_progress_function on_progress, void *data)
+{
+    latent->on_progress = on_progress;
+    latent->progress_data = data;
+}
+
+int latent_set_namespace(struct latent *latent, const char *name, uint32_t ttl_seconds)
+{
+    if (name && strlen(name) > LT_NAMESPACE_NAME_MAX)
+        return lt_fail(&latent->error, LT_EPARAM, "the name of a namespace has at most %d bytes",
+                       LT_NAMESPACE_NAME_MAX);
+    strcpy(latent->space, name ? name : "");
+    latent->ttl_seconds = ttl_seconds;
+    return LT_OK;
 }
 
 const char *latent_error_message(const struct latent *latent)
@@ -119,8 +137,13 @@ static int take_notification(struct waiting *waiting, const struct latent_reply 
     size_t bytes = 0;
     const char *method = latent_value_text(latent_reply_at(message, "[1]"), "");
     const struct latent_value *text = latent_reply_at(message, "[2][0].text");
-    if (strcmp(method, "token") != 0 || !waiting->on_token || !latent_value_text(text, NULL) ||
-        latent_value_uint(latent_reply_at(message, "[2][0].id"), UINT64_MAX) != waiting->id)
+    struct latent *latent = waiting->latent;
+    if (latent_value_uint(latent_reply_at(message, "[2][0].id"), UINT64_MAX) != waiting->id)
+        return LT_OK;
+    if (strcmp(method, "progress") == 0 && latent->on_progress)
+        latent->on_progress(latent_value_uint(latent_reply_at(message, "[2][0].done"), 0),
+                            latent_value_uint(latent_reply_at(message, "[2][0].total"), 0), latent->progress_data);
+    if (strcmp(method, "token") != 0 || !waiting->on_token || !latent_value_text(text, NULL))
         return LT_OK;
     const char *piece = latent_value_bytes(text, &bytes);
     return waiting->on_token(piece, bytes, waiting->data) ? send_cancel(waiting) : LT_OK;

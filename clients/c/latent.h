@@ -80,6 +80,17 @@ int latent_connect(struct latent *latent, const char *address);
 /* How long to wait while nothing can be sent or received: 300,000 ms unless set; 0 waits for ever. */
 void latent_set_timeout(struct latent *latent, unsigned milliseconds);
 
+/* In which namespace the calls that follow are, and for how many seconds latents that they store are to live (0: for
+ * ever). NULL and LATENT_TTL_DEFAULT, as created, leave it to the daemon: the namespace `public`, and the namespace's
+ * own time. For latent_generate, latent_encode and latent_score. LATENT_EPARAM: the name is longer than 64 bytes. */
+#define LATENT_TTL_DEFAULT UINT32_MAX
+int latent_set_namespace(struct latent *latent, const char *name, uint32_t ttl_seconds);
+
+/* Called now and then while a method works that takes long, with what is done and how much there is. It must not use
+ * the same connection. NULL, as created: nobody is told. */
+typedef void (*latent_progress_function)(uint64_t done, uint64_t total, void *data);
+void latent_on_progress(struct latent *latent, latent_progress_function on_progress, void *data);
+
 /* What the last failed call says, for a person. Never NULL; valid until the next call. */
 const char *latent_error_message(const struct latent *latent);
 

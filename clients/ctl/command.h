@@ -24,6 +24,7 @@ int command_generate(struct context *context);
 int command_encode(struct context *context);
 int command_score(struct context *context);
 int command_bench(struct context *context);
+int command_namespace(struct context *context);
 int command_stats(struct context *context);
 int command_info(struct context *context);
 int command_models(struct context *context);

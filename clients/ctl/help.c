@@ -11,6 +11,7 @@ static const char overview[] =
     "  generate PROMPT   answer a prompt, as it is made\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
+    "  namespace put|list|rm  who may meet whose latents, with quotas and times to live\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
@@ -38,6 +39,8 @@ static const char *const texts[COMMAND_COUNT] = {
         "\n"
         "  --document FILE      put the text of FILE before the prompt; may be given again\n"
         "  --model NAME         the model; see latentctl models\n"
+        "  --namespace NAME     meet only what this namespace has stored; public\n"
+        "  --ttl TIME           what is stored expires after 90s, 10m, 12h, 7d; 0 is never\n"
         "  --format chat|text   answer the prompt (chat) or continue it (text); chat\n"
         "  --max-tokens N       at most N tokens, 1 to 65536; 128\n"
         "  --temperature T      0 (always the likeliest token) to 10; 0.7\n"
@@ -48,13 +51,23 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --stop TEXT          end before TEXT; may be given 8 times\n"
         "  --json               one line for each token, {\"type\":\"token\",\"text\":...}, and a last one,\n"
         "                       {\"type\":\"done\",...}, with the text and the receipt\n",
-    [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
+    [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--namespace NAME] [--ttl TIME] [--json] TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
                        "each span its key and where it was found, or why it was not.\n",
     [COMMAND_SCORE] =
         "Usage: latentctl score [--model NAME] [--json] FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"
         "less is better. Long texts are scored in pieces of the model's context.\n",
+    [COMMAND_NAMESPACE] =
+        "Usage: latentctl namespace put [--quota SIZE] [--ttl TIME] NAME\n"
+        "       latentctl namespace list\n"
+        "       latentctl namespace rm NAME\n"
+        "Latents of one namespace are never found from another. put makes one or changes its settings, rm\n"
+        "removes it with all that it has stored.\n"
+        "\n"
+        "  --quota SIZE   bytes of latents that it may have, such as 10M; beyond, it loses old ones; 0 is no\n"
+        "                 limit\n"
+        "  --ttl TIME     its latents expire after 90s, 10m, 12h, 7d; 0 is never\n",
     [COMMAND_BENCH] =
         "Usage: latentctl bench [--model NAME] [--json]\n"
         "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"

@@ -7,9 +7,10 @@
 #include "clients/ctl/command.h"
 
 static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
-    [COMMAND_GENERATE] = command_generate, [COMMAND_ENCODE] = command_encode, [COMMAND_STATS] = command_stats,
-    [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,     [COMMAND_MODELS] = command_models,
-    [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,   [COMMAND_BENCH] = command_bench,
+    [COMMAND_GENERATE] = command_generate,   [COMMAND_ENCODE] = command_encode, [COMMAND_STATS] = command_stats,
+    [COMMAND_INFO] = command_info,           [COMMAND_PING] = command_ping,     [COMMAND_MODELS] = command_models,
+    [COMMAND_SHUTDOWN] = command_shutdown,   [COMMAND_SCORE] = command_score,   [COMMAND_BENCH] = command_bench,
+    [COMMAND_NAMESPACE] = command_namespace,
 };
 
 int report_failure(const struct context *context, int code, const char *message)
@@ -66,6 +67,8 @@ static int run(struct context *context)
               stderr);
         return EXIT_FAILED;
     }
+    if (code == LATENT_OK)
+        code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
     if (code)
         return report_call(context, code);
     return command_functions[context->options.command](context);

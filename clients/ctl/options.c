@@ -11,17 +11,18 @@
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
 #define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_TEXTS (FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE))
 
 static const struct {
     const char *name;
-    bool wants_argument;
-    bool needs_argument;
+    int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", true, true}, [COMMAND_ENCODE] = {"encode", true, true},
-    [COMMAND_SCORE] = {"score", true, true},       [COMMAND_STATS] = {"stats", false, false},
-    [COMMAND_INFO] = {"info", false, false},       [COMMAND_PING] = {"ping", false, false},
-    [COMMAND_MODELS] = {"models", false, false},   [COMMAND_SHUTDOWN] = {"shutdown", false, false},
-    [COMMAND_HELP] = {"help", true, false},        [COMMAND_BENCH] = {"bench", false, false},
+    [COMMAND_GENERATE] = {"generate", 1, 1}, [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},       [COMMAND_NAMESPACE] = {"namespace", 1, 2},
+    [COMMAND_STATS] = {"stats", 0, 0},       [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},         [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0}, [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_BENCH] = {"bench", 0, 0},
 };
 
 enum option_key {
@@ -40,6 +41,9 @@ enum option_key {
     OPTION_STOP,
     OPTION_FORMAT,
     OPTION_DOCUMENT,
+    OPTION_NAMESPACE,
+    OPTION_TTL,
+    OPTION_QUOTA,
 };
 
 static const struct option long_options[] = {
@@ -58,6 +62,9 @@ static const struct option long_options[] = {
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
     {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+    {"ttl", required_argument, NULL, OPTION_TTL},
+    {"quota", required_argument, NULL, OPTION_QUOTA},
     {NULL, 0, NULL, 0},
 };
 
@@ -72,8 +79,14 @@ static unsigned commands_of(int option)
         return FOR_ALL;
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
+    case OPTION_NAMESPACE:
+        return FOR_TEXTS;
+    case OPTION_TTL:
+        return FOR_TEXTS | FOR(COMMAND_NAMESPACE);
+    case OPTION_QUOTA:
+        return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_BENCH);
+        return FOR_TEXTS | FOR(COMMAND_BENCH);
     default:
         return FOR_GENERATE;
     }
@@ -124,6 +137,43 @@ static bool read_number(int option, double min, double max, double *ret_value)
     }
     *ret_value = value;
     return true;
+}
+
+/* A number with an optional letter behind it, each standing for a factor; a number alone is taken as it is. */
+static bool read_scaled(int option, const char *letters, const uint64_t *factors, uint64_t max, const char *right,
+                        uint64_t *ret_value)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(optarg, &end, 10);
+    uint64_t factor = 1;
+    const char *letter = *end ? strchr(letters, *end) : NULL;
+    if (letter) {
+        factor = factors[letter - letters];
+        end++;
+    }
+    if (errno || end == optarg || *end || strchr(optarg, '-') || number > max / factor)
+        return fail_value(option, right);
+    *ret_value = number * factor;
+    return true;
+}
+
+static bool read_quota(struct options *options)
+{
+    static const uint64_t factors[] = {1ull << 10, 1ull << 20, 1ull << 30, 1ull << 40};
+    options->has_quota = true;
+    return read_scaled(OPTION_QUOTA, "KMGT", factors, LT_NAMESPACE_QUOTA_MAX,
+                       "a size such as 64K, 10M or 2G; 0 is none", &options->quota_bytes);
+}
+
+static bool read_ttl(struct options *options)
+{
+    static const uint64_t factors[] = {1, 60, 3600, 86400};
+    uint64_t seconds = 0;
+    bool good = read_scaled(OPTION_TTL, "smhd", factors, LT_TTL_SECONDS_MAX,
+                            "a time such as 90s, 10m, 12h or 7d; 0 is for ever", &seconds);
+    options->ttl_seconds = (uint32_t)seconds;
+    return good;
 }
 
 static bool read_stop(struct options *options)
@@ -202,6 +252,13 @@ static bool read_option(struct options *options, int option)
     case OPTION_MODEL:
         options->generate.model = optarg;
         return true;
+    case OPTION_NAMESPACE:
+        options->space = optarg;
+        return true;
+    case OPTION_TTL:
+        return read_ttl(options);
+    case OPTION_QUOTA:
+        return read_quota(options);
     default:
         return read_generate_option(options, option);
     }
@@ -225,19 +282,23 @@ static bool read_words(struct options *options, int count, char **words)
         return options->help || options->version || fail("a command is missing", "");
     if (!find_command(words[0], &options->command))
         return false;
-    if (count > 1 && !commands[options->command].wants_argument)
-        return fail("too much on the command line: ", words[1]);
-    if (count > 2)
-        return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
-    if (count == 1 && commands[options->command].needs_argument && !options->help)
+    int arguments = count - 1;
+    if (arguments > commands[options->command].most) {
+        if (commands[options->command].most == 1)
+            return fail("one argument only, in quotation marks if it has spaces; found also ", words[2]);
+        return fail("too much on the command line: ", words[1 + commands[options->command].most]);
+    }
+    if (arguments < commands[options->command].least && !options->help)
         return fail(commands[options->command].name, " needs its argument");
+    for (int i = 2; i < count; i++)
+        options->operands[i - 2] = words[i];
     options->argument = count > 1 ? words[1] : NULL;
     return true;
 }
 
 bool options_read(int count, char **arguments, struct options *ret_options)
 {
-    struct options options = {.command = COMMAND_COUNT};
+    struct options options = {.command = COMMAND_COUNT, .ttl_seconds = LATENT_TTL_DEFAULT};
     unsigned takers = FOR_ALL;
     const char *narrowest = "";
     int option;

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "clients/c/latent.h"
 #include "proto/limits.h"
@@ -14,6 +15,7 @@ enum command {
     COMMAND_ENCODE,
     COMMAND_SCORE,
     COMMAND_BENCH,
+    COMMAND_NAMESPACE,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -25,8 +27,13 @@ enum command {
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, encode, score and help; else NULL */
-    const char *socket;   /* NULL: the default */
+    const char *argument;    /* the first word behind the command, or NULL */
+    const char *operands[2]; /* what stands behind it, or NULL */
+    const char *socket;      /* NULL: the default */
+    const char *space;       /* namespace; NULL: the daemon's choice */
+    uint32_t ttl_seconds;    /* LATENT_TTL_DEFAULT if not given */
+    uint64_t quota_bytes;
+    bool has_quota;
     bool json;
     bool watch;
     bool help;

@@ -79,7 +79,7 @@ static int put_expiring(struct lt_store *store, uint32_t number, uint32_t expire
     const struct lt_latent latent = {.key = key_of(number),
                                      .type = LT_LATENT_F16,
                                      .dimension = DIMENSION,
-                                     .namespace_id = number,
+                                     .created = 1000 + number,
                                      .expires = expires,
                                      .token_count = number % 12 + 1,
                                      .tokens = tokens,
@@ -104,8 +104,7 @@ static enum lt_lookup get(struct lt_store *store, uint32_t number)
         fill(number, expected);
         assert_memory_equal(payload, expected, sizeof expected);
         assert_int_equal(latent.token_count, number % 12 + 1);
-        assert_int_equal(latent.namespace_id, number);
-        assert_true(latent.created != 0);
+        assert_int_equal(latent.created, 1000 + number);
     }
     return lookup;
 }
