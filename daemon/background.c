@@ -10,6 +10,11 @@ static const lt_background_method methods[LT_METHOD_COUNT] = {
     [LT_METHOD_NAMESPACE_PUT] = lt_background_namespace_put,
     [LT_METHOD_NAMESPACE_LIST] = lt_background_namespace_list,
     [LT_METHOD_NAMESPACE_REMOVE] = lt_background_namespace_remove,
+    [LT_METHOD_PIN] = lt_background_pin,
+    [LT_METHOD_UNPIN] = lt_background_pin,
+    [LT_METHOD_EVICT] = lt_background_evict,
+    [LT_METHOD_FLUSH] = lt_background_flush,
+    [LT_METHOD_SCAN] = lt_background_scan,
 };
 
 bool lt_background_takes(enum lt_method method)

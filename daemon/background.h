@@ -36,5 +36,9 @@ typedef int (*lt_background_method)(struct lt_background *background, struct lt_
 int lt_background_namespace_put(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_namespace_list(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_namespace_remove(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_pin(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_evict(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_flush(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_scan(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 
 #endif

@@ -176,7 +176,7 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
         const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
         narrow(r->items[i].latent, latent);
         latent->namespace_id = space->id;
-        latent->expires = space->ttl_seconds ? now + space->ttl_seconds : 0;
+        latent->expires = space->ttl_seconds ? now + space->ttl_seconds + 1 : 0; /* `now` is cut to a second */
         if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;

@@ -73,6 +73,7 @@ static int begin_sequences(struct cycle *cycle)
         task->receipt.mix += lt_clock_seconds() - began;
         task->receipt.restored_spans = beginning.spans;
         task->sequence = beginning.sequence;
+        task->states_age = beginning.age;
         task->fresh_starts += beginning.spans;
         task->fresh_latents += beginning.spans * width;
         task->fresh_count -= beginning.spans;

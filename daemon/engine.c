@@ -30,7 +30,7 @@ struct lt_engine {
     pthread_cond_t wake;
     struct lt_job *queue, **queue_end;
     size_t queue_count;
-    bool stopping, woken;
+    bool stopping, woken, forgetting;
     struct lt_event *events, **events_end;
 
     struct lt_task *tasks;
@@ -127,7 +127,8 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
                  receipt->decode_operations);
     lt_count(engine->counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
     if (lt_task_generates(task) && task->served->states) {
-        lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
+        lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->states_age,
+                       task->sequence);
         task->sequence = NULL;
     }
     answer_written(engine, task->job, &bytes, writer.error);
@@ -331,13 +332,17 @@ static void *run(void *context)
         engine->queue = NULL;
         engine->queue_end = &engine->queue;
         engine->queue_count = 0;
-        engine->woken = false;
+        bool forgetting = engine->forgetting;
+        engine->woken = engine->forgetting = false;
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
             answer_everything(engine, job);
             return NULL;
         }
+        for (size_t i = 0; forgetting && i < engine->served_count; i++)
+            if (engine->served[i].states)
+                lt_states_clear(engine->served[i].states);
         for (struct lt_job *next; job; job = next) {
             next = job->queue_next;
             take_up(engine, job);
@@ -372,6 +377,15 @@ struct lt_event *lt_engine_take_events(struct lt_engine *engine)
     engine->events_end = &engine->events;
     pthread_mutex_unlock(&engine->mutex);
     return events;
+}
+
+void lt_engine_forget(struct lt_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->forgetting = true;
+    engine->woken = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->mutex);
 }
 
 void lt_engine_wake(struct lt_engine *engine)

@@ -4,7 +4,7 @@
 #include <sodium.h>
 
 #include "daemon/clock.h"
-#include "kernels/tokenizer.h"
+#include "daemon/span_text.h"
 
 static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
 {
@@ -27,28 +27,6 @@ void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, siz
     lt_write_text_bytes(writer, text, bytes);
 }
 
-/* The text of a span as a person reads it: control tokens by name, bytes that are no UTF-8 replaced. */
-static void write_span_text(struct lt_writer *writer, const struct lt_model *model, const struct lt_cache_span *span)
-{
-    const struct lt_tokenizer *tokenizer = lt_model_tokenizer(model);
-    struct lt_answer_text text;
-    lt_answer_text_init(&text, NULL, 0);
-    int code = LT_OK;
-    for (uint32_t i = 0; i < span->count && code == LT_OK; i++) {
-        size_t bytes;
-        const char *piece = lt_tokenizer_kind(tokenizer, span->tokens[i]) == LT_TOKEN_CONTROL
-                                ? lt_tokenizer_name(tokenizer, span->tokens[i], &bytes)
-                                : lt_tokenizer_text(tokenizer, span->tokens[i], &bytes);
-        code = lt_answer_text_append(&text, piece, bytes);
-    }
-    if (code == LT_OK)
-        code = lt_answer_text_end(&text);
-    if (code)
-        writer->error = code;
-    lt_write_text_bytes(writer, (const char *)text.text.data, text.text.size);
-    lt_answer_text_finish(&text);
-}
-
 static void write_spans(struct lt_writer *writer, const struct lt_task *task)
 {
     lt_write_text(writer, "spans");
@@ -59,7 +37,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_task *task)
         sodium_bin2hex(key, sizeof key, span->key.bytes, LT_SPAN_KEY_BYTES);
         lt_write_map(writer, 4);
         lt_write_text(writer, "text");
-        write_span_text(writer, task->served->model, span);
+        lt_write_span_text(writer, lt_model_tokenizer(task->served->model), span->tokens, span->count);
         write_count(writer, "tokens", span->count);
         lt_write_text(writer, "key");
         lt_write_text(writer, key);

@@ -20,6 +20,7 @@ struct state {
 struct lt_states {
     struct state *first;
     uint64_t bytes, budget;
+    uint64_t age; /* how often they were cleared */
 };
 
 int lt_states_create(uint64_t budget, struct lt_states **ret_states)
@@ -63,6 +64,17 @@ void lt_states_destroy(struct lt_states *states)
     while (states->first)
         free_state(unlink_state(states, &states->first));
     lt_free(states);
+}
+
+void lt_states_clear(struct lt_states *states)
+{
+    states->age++;
+    while (states->first) {
+        struct state *state = unlink_state(states, &states->first);
+        if (state->lent)
+            state->sequence = NULL; /* the task's own, now */
+        free_state(state);
+    }
 }
 
 /* Spans that a state and a prompt have in common from the beginning on. */
@@ -137,7 +149,7 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
             return code;
         }
     }
-    *ret_beginning = (struct lt_beginning){sequence, known, false};
+    *ret_beginning = (struct lt_beginning){sequence, known, states->age, false};
     if (state && known == count)
         ret_beginning->resumed = lt_sequence_resume(sequence, state->sequence, logits);
     return LT_OK;
@@ -186,12 +198,12 @@ static bool drop_oldest(struct lt_states *states)
 }
 
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
-                    struct lt_sequence *sequence)
+                    uint64_t age, struct lt_sequence *sequence)
 {
     take_back(states, sequence);
     struct state *state = lt_calloc(1, sizeof *state);
     uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
-    if (!state || bytes > states->budget || count == 0)
+    if (!state || bytes > states->budget || count == 0 || age != states->age)
         goto useless;
     state->keys = lt_malloc(count * sizeof *state->keys);
     state->starts = lt_malloc(count);

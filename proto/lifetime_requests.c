@@ -1,5 +1,10 @@
 #include "proto/lifetime_requests.h"
 
+#include <string.h>
+
+#include "proto/alloc.h"
+#include "proto/keys.h"
+
 int lt_space_read(const struct lt_parameters *parameters, struct lt_request *request)
 {
     uint64_t ttl = LT_TTL_OF_NAMESPACE;
@@ -48,4 +53,68 @@ int lt_namespace_remove_request_read(const struct lt_parameters *parameters, str
     static const char *const names[] = {"name", NULL};
     int error = lt_parameters_check_names(parameters, names);
     return error ? error : read_name(parameters, request);
+}
+
+static int read_text(const struct lt_parameters *parameters, const msgpack_object *value, struct lt_text *ret_text)
+{
+    struct lt_text text;
+    int error = lt_parameter_text(parameters, value, "text", LT_PROMPT_BYTES_MAX, &text);
+    if (error)
+        return error;
+    char *copy = lt_malloc(text.bytes);
+    if (!copy)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    memcpy(copy, text.text, text.bytes);
+    *ret_text = (struct lt_text){copy, text.bytes};
+    return LT_OK;
+}
+
+int lt_keys_request_read(const struct lt_parameters *parameters, enum lt_method method, struct lt_keys_request *request)
+{
+    static const char *const names[] = {"keys", "text", "model", "namespace", NULL};
+    static const char *const names_of_evict[] = {"keys", "text", "share", "model", "namespace", NULL};
+    const msgpack_object *keys = lt_parameter_find(parameters, "keys"), *text = lt_parameter_find(parameters, "text"),
+                         *share = lt_parameter_find(parameters, "share");
+    bool evicts = method == LT_METHOD_EVICT;
+    int error = lt_parameters_check_names(parameters, evicts ? names_of_evict : names);
+    if (!error)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error && (keys != NULL) + (text != NULL) + (share != NULL) != 1)
+        return lt_fail(parameters->error, LT_EPARAM, "%s: exactly one of keys%s must be given", parameters->method,
+                       evicts ? ", text and share" : " and text");
+    if (!error && share)
+        error = lt_parameter_real(parameters, "share", 0, true, 1, &request->share);
+    if (!error && text)
+        error = read_text(parameters, text, &request->text);
+    if (!error && keys)
+        error = lt_keys_read(parameters, "keys", &request->keys, &request->key_count);
+    return error;
+}
+
+int lt_flush_request_read(const struct lt_parameters *parameters, struct lt_flush_request *request)
+{
+    static const char *const names[] = {"namespace", "all", NULL};
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_bool(parameters, "all", &request->all);
+    if (!error && request->all == (lt_parameter_find(parameters, "namespace") != NULL))
+        return lt_fail(parameters->error, LT_EPARAM, "%s: either namespace or \"all\": true must be given",
+                       parameters->method);
+    return error;
+}
+
+int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_request *request)
+{
+    static const char *const names[] = {"cursor", "count", "namespace", NULL};
+    const msgpack_object *cursor = lt_parameter_find(parameters, "cursor");
+    uint64_t count = 100;
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_uint(parameters, "count", 1, LT_SCAN_RECORDS_MAX, &count);
+    if (!error && cursor && cursor->type != MSGPACK_OBJECT_NIL) {
+        request->has_cursor = true;
+        error = lt_key_read(parameters, cursor, "cursor", request->cursor);
+    }
+    request->count = (uint32_t)count;
+    return error;
 }

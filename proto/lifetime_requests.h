@@ -11,5 +11,9 @@ int lt_space_read(const struct lt_parameters *parameters, struct lt_request *req
 /* Each checks everything and fills in every default. */
 int lt_namespace_put_request_read(const struct lt_parameters *parameters, struct lt_namespace_request *request);
 int lt_namespace_remove_request_read(const struct lt_parameters *parameters, struct lt_namespace_request *request);
+int lt_keys_request_read(const struct lt_parameters *parameters, enum lt_method method,
+                         struct lt_keys_request *request);
+int lt_flush_request_read(const struct lt_parameters *parameters, struct lt_flush_request *request);
+int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_request *request);
 
 #endif

@@ -12,12 +12,11 @@
 
 #include "proto/alloc.h"
 #include "proto/generate_request.h"
+#include "proto/keys.h"
 #include "proto/lifetime_requests.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
 #include "proto/segments.h"
-
-#define KEY_TEXT_BYTES (2 * LT_SPAN_KEY_BYTES)
 
 static const char *const method_names[LT_METHOD_COUNT] = {
 #define LT_METHOD_NAME(identifier, name) name,
@@ -82,59 +81,13 @@ static int read_score(const struct lt_parameters *parameters, struct lt_score_re
     return error;
 }
 
-static int digit_of(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    if (character >= 'a' && character <= 'f')
-        return character - 'a' + 10;
-    if (character >= 'A' && character <= 'F')
-        return character - 'A' + 10;
-    return -1;
-}
-
-static bool read_key(const msgpack_object *value, uint8_t *ret_key)
-{
-    if (value->type == MSGPACK_OBJECT_BIN && value->via.bin.size == LT_SPAN_KEY_BYTES) {
-        memcpy(ret_key, value->via.bin.ptr, LT_SPAN_KEY_BYTES);
-        return true;
-    }
-    if (value->type != MSGPACK_OBJECT_STR || value->via.str.size != KEY_TEXT_BYTES)
-        return false;
-    for (size_t i = 0; i < LT_SPAN_KEY_BYTES; i++) {
-        int high = digit_of(value->via.str.ptr[2 * i]);
-        int low = digit_of(value->via.str.ptr[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        ret_key[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
 static int read_latent_get(const struct lt_parameters *parameters, struct lt_latent_get_request *latent_get)
 {
     static const char *const names[] = {"keys", "model", "namespace", NULL};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, latent_get->model);
-    const msgpack_object *keys = lt_parameter_find(parameters, "keys");
-    if (!error)
-        error = lt_parameter_array(parameters, keys, "keys", 1, LT_LATENT_KEYS_MAX);
-    if (error)
-        return error;
-    latent_get->key_count = keys->via.array.size;
-    latent_get->keys = lt_calloc(latent_get->key_count, sizeof *latent_get->keys);
-    if (!latent_get->keys)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    for (size_t i = 0; i < latent_get->key_count; i++) {
-        if (!read_key(&keys->via.array.ptr[i], latent_get->keys[i])) {
-            char label[32];
-            snprintf(label, sizeof label, "keys[%zu]", i);
-            return lt_parameter_wrong(parameters, label, "64 hexadecimal digits or 32 bytes of binary",
-                                      &keys->via.array.ptr[i]);
-        }
-    }
-    return LT_OK;
+    return error ? error : lt_keys_read(parameters, "keys", &latent_get->keys, &latent_get->key_count);
 }
 
 static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_request *cancel)
@@ -168,6 +121,14 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
         return lt_namespace_put_request_read(parameters, &request->namespace_request);
     case LT_METHOD_NAMESPACE_REMOVE:
         return lt_namespace_remove_request_read(parameters, &request->namespace_request);
+    case LT_METHOD_PIN:
+    case LT_METHOD_UNPIN:
+    case LT_METHOD_EVICT:
+        return lt_keys_request_read(parameters, request->method, &request->keys);
+    case LT_METHOD_FLUSH:
+        return lt_flush_request_read(parameters, &request->flush);
+    case LT_METHOD_SCAN:
+        return lt_scan_request_read(parameters, &request->scan);
     case LT_METHOD_CANCEL:
         return read_cancel(parameters, &request->cancel);
     default:
@@ -306,6 +267,12 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);
+        break;
+    case LT_METHOD_PIN:
+    case LT_METHOD_UNPIN:
+    case LT_METHOD_EVICT:
+        lt_free(request->keys.keys);
+        lt_free((char *)request->keys.text.text);
         break;
     default:
         break;

@@ -23,6 +23,11 @@
     X(NAMESPACE_PUT, "namespace.put")                                                                                  \
     X(NAMESPACE_LIST, "namespace.list")                                                                                \
     X(NAMESPACE_REMOVE, "namespace.remove")                                                                            \
+    X(PIN, "pin")                                                                                                      \
+    X(UNPIN, "unpin")                                                                                                  \
+    X(EVICT, "evict")                                                                                                  \
+    X(FLUSH, "flush")                                                                                                  \
+    X(SCAN, "scan")                                                                                                    \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -104,6 +109,25 @@ struct lt_namespace_request {
     uint32_t ttl_seconds;    /* 0: latents never expire */
 };
 
+/* Which latents are meant: by key, by the spans of a text, or for evict a share of all. */
+struct lt_keys_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    uint8_t (*keys)[LT_SPAN_KEY_BYTES]; /* [key_count]; NULL if a text or a share is given */
+    size_t key_count;
+    struct lt_text text; /* owned; NULL if keys or a share are given */
+    double share;        /* above 0 to 1; 0 if keys or a text are given */
+};
+
+struct lt_flush_request {
+    bool all; /* of all namespaces; else of the request's */
+};
+
+struct lt_scan_request {
+    bool has_cursor;
+    uint8_t cursor[LT_SPAN_KEY_BYTES]; /* the key after which to go on */
+    uint32_t count;
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -126,6 +150,9 @@ struct lt_request {
         struct lt_score_request score;
         struct lt_latent_get_request latent_get;
         struct lt_namespace_request namespace_request;
+        struct lt_keys_request keys;
+        struct lt_flush_request flush;
+        struct lt_scan_request scan;
         struct lt_cancel_request cancel;
     };
 };

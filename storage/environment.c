@@ -172,6 +172,8 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         code = mdb_dbi_open(transaction, "members", MDB_CREATE, &environment->members);
     if (!code)
         code = mdb_dbi_open(transaction, "expiries", MDB_CREATE, &environment->expiries);
+    if (!code)
+        code = mdb_dbi_open(transaction, "pins", MDB_CREATE, &environment->pins);
     if (code) {
         mdb_txn_abort(transaction);
         return fail_open(path, code, error);
@@ -215,9 +217,9 @@ void lt_environment_close(struct lt_environment *environment)
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta,    environment->latents,    environment->fifo,
-                                 environment->stats,   environment->namespaces, environment->members,
-                                 environment->expiries};
+    const MDB_dbi databases[] = {environment->meta,     environment->latents,    environment->fifo,
+                                 environment->stats,    environment->namespaces, environment->members,
+                                 environment->expiries, environment->pins};
     uint64_t pages = 0, entries = 0;
     for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
         MDB_stat stat;

@@ -8,7 +8,7 @@
  *   fifo       u64, big-endian: order       span key
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
  *
- * and those of the ledger (storage/ledger.h).
+ * and those of the ledger (storage/ledger.h) and of pins (storage/pins.h).
  *
  * Numbers are little-endian except where said. Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
@@ -23,7 +23,7 @@
 struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, latents, fifo, stats;
-    MDB_dbi namespaces, members, expiries;
+    MDB_dbi namespaces, members, expiries, pins;
     uint64_t map_bytes;
     size_t page_bytes;
     int lock; /* descriptor of latentd.lock */

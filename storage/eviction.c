@@ -127,11 +127,18 @@ static int evict(struct lt_eviction *eviction, struct lt_ledger *ledger, const s
     return lt_environment_code(mdb_cursor_del(cursor, 0));
 }
 
-/* Moves the hand until one latent is evicted. LT_ENOTFOUND when there is none. */
+void lt_eviction_forget(struct lt_eviction *eviction)
+{
+    for (size_t set = 0; set < LT_EVICTED_SETS; set++)
+        for (int way = 0; way < LT_EVICTED_WAYS; way++)
+            atomic_store_explicit(&eviction->evicted[set][way], 0, memory_order_relaxed);
+}
+
+/* Moves the hand until one latent is evicted. LT_ENOTFOUND when there is none but pinned ones. */
 static int advance_hand(struct lt_eviction *eviction, struct lt_ledger *ledger,
                         const struct lt_environment *environment, MDB_txn *transaction, MDB_cursor *cursor)
 {
-    for (;;) {
+    for (size_t pinned = 0;;) {
         uint8_t order[8];
         to_big_endian(eviction->hand, order);
         MDB_val name = {sizeof order, order}, value;
@@ -143,6 +150,11 @@ static int advance_hand(struct lt_eviction *eviction, struct lt_ledger *ledger,
         struct lt_span_key key;
         memcpy(key.bytes, value.mv_data, value.mv_size < sizeof key.bytes ? value.mv_size : sizeof key.bytes);
         eviction->hand = from_big_endian(name.mv_data) + 1;
+        if (lt_pins_has(&ledger->pins, &key)) {
+            if (pinned++ > 2 * ledger->pins.count) /* each may stand in the order twice */
+                return LT_ENOTFOUND;
+            continue;
+        }
         if (!lt_eviction_spare(eviction, &key))
             return evict(eviction, ledger, environment, transaction, cursor, &key);
     }

@@ -39,6 +39,9 @@ bool lt_eviction_spare(struct lt_eviction *eviction, const struct lt_span_key *k
 /* A latent was evicted for another reason than room in the store: it is remembered and counted alike. */
 void lt_eviction_note(struct lt_eviction *eviction, const struct lt_span_key *key);
 
+/* Forgets which keys were evicted. */
+void lt_eviction_forget(struct lt_eviction *eviction);
+
 /* Whether the key is remembered as evicted. */
 bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_key *key);
 
@@ -51,7 +54,8 @@ int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_ledger *ledger
                           const struct lt_environment *environment, MDB_txn *transaction, uint64_t budget,
                           uint64_t incoming);
 
-/* Evicts up to `count` latents, whatever room there is. *ret_evicted says how many. LT_EIO, LT_EFULL. */
+/* Evicts up to `count` latents that are not pinned, whatever room there is. *ret_evicted says how many. LT_EIO,
+ * LT_EFULL. */
 int lt_eviction_evict(struct lt_eviction *eviction, struct lt_ledger *ledger, const struct lt_environment *environment,
                       MDB_txn *transaction, uint64_t count, uint64_t *ret_evicted);
 

@@ -223,6 +223,8 @@ int lt_ledger_init(struct lt_ledger *ledger, const struct lt_environment *enviro
     if (code == LT_OK)
         read_next_expiry(ledger, environment, transaction);
     mdb_txn_abort(transaction);
+    if (code == LT_OK && (code = lt_pins_init(&ledger->pins, environment)) != LT_OK)
+        lt_fail(error, code, "cannot read the pins of the store: %s", lt_error_message(code));
     return code;
 }
 
@@ -230,6 +232,7 @@ void lt_ledger_destroy(struct lt_ledger *ledger)
 {
     while (ledger->count)
         lt_free(ledger->entries[--ledger->count]);
+    lt_pins_finish(&ledger->pins);
 }
 
 /* --- records come and go --- */

@@ -20,6 +20,7 @@
 
 #include "storage/environment.h"
 #include "storage/namespaces.h"
+#include "storage/pins.h"
 
 struct lt_ledger_entry {
     struct lt_namespace space;
@@ -35,6 +36,7 @@ struct lt_ledger {
     pthread_rwlock_t lock;                              /* guards entries and count; the writer alone changes them */
     struct lt_ledger_entry *entries[LT_NAMESPACES_MAX]; /* in the order of their numbers; the first is `public` */
     size_t count;
+    struct lt_pins pins;
     uint32_t next_expiry; /* nothing expires before; 0: nothing ever does */
     uint32_t swept;       /* when the writer last looked for what has expired */
 };

@@ -180,6 +180,8 @@ static int apply_remove(struct lt_store *store, MDB_txn *transaction, void *cont
     int code = lt_namespace_empty(store, transaction, removing->space.id, REMOVALS_MAX, &removing->removed);
     removing->whole = removing->removed < REMOVALS_MAX;
     if (code == LT_OK && removing->whole)
+        code = lt_pins_drop(store, transaction, removing->space.id);
+    if (code == LT_OK && removing->whole)
         code = lt_ledger_remove_space(&store->environment, transaction, &removing->space);
     return code;
 }
@@ -191,6 +193,7 @@ static void remove_committed(struct lt_store *store, void *context)
     size_t at = 0;
     if (!removing->whole)
         return;
+    lt_pins_dropped(store, removing->space.id);
     pthread_rwlock_wrlock(&ledger->lock);
     while (at < ledger->count && ledger->entries[at]->space.id != removing->space.id)
         at++;

@@ -120,7 +120,7 @@ static int evict_member(struct lt_store *store, MDB_txn *transaction, struct lt_
     return LT_OK;
 }
 
-/* Moves the namespace's hand until one of its latents is evicted. LT_ENOTFOUND: none can be. */
+/* Moves the namespace's hand until one of its latents is evicted. LT_ENOTFOUND: all are pinned, or there are none. */
 static int evict_one(struct lt_store *store, MDB_txn *transaction, MDB_cursor *cursor, struct lt_ledger_entry *entry)
 {
     bool wrapped = false;
@@ -135,6 +135,8 @@ static int evict_one(struct lt_store *store, MDB_txn *transaction, MDB_cursor *c
         if (code)
             return code;
         entry->hand = key;
+        if (lt_pins_has(&store->ledger.pins, &key))
+            continue;
         if (spared++ < SPARED_MAX && lt_eviction_spare(store->eviction, &key)) {
             wrapped = false;
             continue;

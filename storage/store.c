@@ -26,6 +26,7 @@ static void free_store(struct lt_store *store)
     lt_free(store->eviction);
     lt_ledger_destroy(&store->ledger);
     pthread_rwlock_destroy(&store->ledger.lock);
+    pthread_rwlock_destroy(&store->ledger.pins.lock);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);
     pthread_mutex_destroy(&store->mutex);
@@ -37,6 +38,7 @@ static void init_locks(struct lt_store *store)
     pthread_condattr_t monotonic;
     pthread_mutex_init(&store->mutex, NULL);
     pthread_rwlock_init(&store->ledger.lock, NULL);
+    pthread_rwlock_init(&store->ledger.pins.lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->work, &monotonic);

@@ -108,6 +108,9 @@ void latent_reply_destroy(struct latent_reply *reply);
  * memory. */
 char *latent_reply_json(const struct latent_reply *reply);
 
+/* The same of a value. */
+char *latent_value_json(const struct latent_value *value);
+
 /* The value at a path as "usage.prompt_tokens" or "spans[3].key"; "" is the whole reply. NULL if there is none. */
 const struct latent_value *latent_reply_at(const struct latent_reply *reply, const char *path);
 

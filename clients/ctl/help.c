@@ -12,6 +12,10 @@ static const char overview[] =
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
     "  namespace put|list|rm  who may meet whose latents, with quotas and times to live\n"
+    "  pin | unpin TEXT  latents of a text that are never evicted\n"
+    "  evict TEXT        latents that go now, or a share of all\n"
+    "  flush             remove the latents of a namespace, or all\n"
+    "  scan              list what is stored\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
@@ -68,6 +72,24 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --quota SIZE   bytes of latents that it may have, such as 10M; beyond, it loses old ones; 0 is no\n"
         "                 limit\n"
         "  --ttl TIME     its latents expire after 90s, 10m, 12h, 7d; 0 is never\n",
+    [COMMAND_PIN] = "Usage: latentctl pin [--namespace NAME] [--model NAME] TEXT|-\n"
+                    "       latentctl pin [--namespace NAME] --key KEY [--key KEY]...\n"
+                    "Never evict the latents of the spans of TEXT, or of these keys. Encode the text first: what is\n"
+                    "not stored is not pinned.\n",
+    [COMMAND_UNPIN] = "Usage: latentctl unpin [--namespace NAME] [--model NAME] TEXT|-\n"
+                      "       latentctl unpin [--namespace NAME] --key KEY [--key KEY]...\n"
+                      "Let latents be evicted again.\n",
+    [COMMAND_EVICT] = "Usage: latentctl evict [--namespace NAME] [--model NAME] TEXT|-\n"
+                      "       latentctl evict [--namespace NAME] --key KEY [--key KEY]...\n"
+                      "       latentctl evict [--namespace NAME] --share SHARE\n"
+                      "Remove the latents of a text, those of these keys, or a share (0 to 1) of all or of a\n"
+                      "namespace, those first that are used least. Pinned ones stay.\n",
+    [COMMAND_FLUSH] = "Usage: latentctl flush --namespace NAME | --all [--yes]\n"
+                      "Remove all latents of a namespace or of all, pinned or not, and all mixed states.\n"
+                      "\n"
+                      "  --yes   do not ask\n",
+    [COMMAND_SCAN] = "Usage: latentctl scan [--namespace NAME] [--json]\n"
+                     "List the stored latents: text, tokens, type, bytes, namespace, age, time left, key.\n",
     [COMMAND_BENCH] =
         "Usage: latentctl bench [--model NAME] [--json]\n"
         "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"

@@ -11,18 +11,21 @@
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
 #define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_LATENTS (FOR(COMMAND_PIN) | FOR(COMMAND_UNPIN) | FOR(COMMAND_EVICT))
 #define FOR_TEXTS (FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE))
 
 static const struct {
     const char *name;
     int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", 1, 1}, [COMMAND_ENCODE] = {"encode", 1, 1},
-    [COMMAND_SCORE] = {"score", 1, 1},       [COMMAND_NAMESPACE] = {"namespace", 1, 2},
-    [COMMAND_STATS] = {"stats", 0, 0},       [COMMAND_INFO] = {"info", 0, 0},
-    [COMMAND_PING] = {"ping", 0, 0},         [COMMAND_MODELS] = {"models", 0, 0},
-    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0}, [COMMAND_HELP] = {"help", 0, 1},
-    [COMMAND_BENCH] = {"bench", 0, 0},
+    [COMMAND_GENERATE] = {"generate", 1, 1},   [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},         [COMMAND_BENCH] = {"bench", 0, 0},
+    [COMMAND_NAMESPACE] = {"namespace", 1, 2}, [COMMAND_PIN] = {"pin", 0, 1},
+    [COMMAND_UNPIN] = {"unpin", 0, 1},         [COMMAND_EVICT] = {"evict", 0, 1},
+    [COMMAND_FLUSH] = {"flush", 0, 0},         [COMMAND_SCAN] = {"scan", 0, 0},
+    [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
 };
 
 enum option_key {
@@ -44,6 +47,10 @@ enum option_key {
     OPTION_NAMESPACE,
     OPTION_TTL,
     OPTION_QUOTA,
+    OPTION_KEY,
+    OPTION_SHARE,
+    OPTION_ALL,
+    OPTION_YES,
 };
 
 static const struct option long_options[] = {
@@ -65,6 +72,10 @@ static const struct option long_options[] = {
     {"namespace", required_argument, NULL, OPTION_NAMESPACE},
     {"ttl", required_argument, NULL, OPTION_TTL},
     {"quota", required_argument, NULL, OPTION_QUOTA},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"share", required_argument, NULL, OPTION_SHARE},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"yes", no_argument, NULL, OPTION_YES},
     {NULL, 0, NULL, 0},
 };
 
@@ -80,13 +91,20 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_NAMESPACE:
-        return FOR_TEXTS;
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN);
+    case OPTION_KEY:
+        return FOR_LATENTS;
+    case OPTION_SHARE:
+        return FOR(COMMAND_EVICT);
+    case OPTION_ALL:
+    case OPTION_YES:
+        return FOR(COMMAND_FLUSH);
     case OPTION_TTL:
         return FOR_TEXTS | FOR(COMMAND_NAMESPACE);
     case OPTION_QUOTA:
         return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
-        return FOR_TEXTS | FOR(COMMAND_BENCH);
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH);
     default:
         return FOR_GENERATE;
     }
@@ -176,6 +194,14 @@ static bool read_ttl(struct options *options)
     return good;
 }
 
+static bool read_key(struct options *options)
+{
+    if (options->key_count == OPTION_KEYS_MAX)
+        return fail_value(OPTION_KEY, "at most 64 keys, one at a time");
+    options->keys[options->key_count++] = optarg;
+    return true;
+}
+
 static bool read_stop(struct options *options)
 {
     if (options->generate.stop_count == LT_STOP_TEXTS_MAX)
@@ -259,6 +285,16 @@ static bool read_option(struct options *options, int option)
         return read_ttl(options);
     case OPTION_QUOTA:
         return read_quota(options);
+    case OPTION_KEY:
+        return read_key(options);
+    case OPTION_SHARE:
+        return read_number(option, 1e-6, 1, &options->share);
+    case OPTION_ALL:
+        options->all = true;
+        return true;
+    case OPTION_YES:
+        options->yes = true;
+        return true;
     default:
         return read_generate_option(options, option);
     }

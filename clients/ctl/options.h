@@ -10,12 +10,19 @@
 #include "clients/c/latent.h"
 #include "proto/limits.h"
 
+#define OPTION_KEYS_MAX 64
+
 enum command {
     COMMAND_GENERATE,
     COMMAND_ENCODE,
     COMMAND_SCORE,
     COMMAND_BENCH,
     COMMAND_NAMESPACE,
+    COMMAND_PIN,
+    COMMAND_UNPIN,
+    COMMAND_EVICT,
+    COMMAND_FLUSH,
+    COMMAND_SCAN,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -34,6 +41,11 @@ struct options {
     uint32_t ttl_seconds;    /* LATENT_TTL_DEFAULT if not given */
     uint64_t quota_bytes;
     bool has_quota;
+    const char *keys[OPTION_KEYS_MAX]; /* --key */
+    size_t key_count;
+    double share; /* 0 if not given */
+    bool all;
+    bool yes;
     bool json;
     bool watch;
     bool help;

@@ -1,0 +1,16 @@
+/* Span keys as parameters. Internal to proto/. */
+#ifndef LT_PROTO_KEYS_H
+#define LT_PROTO_KEYS_H
+
+#include "proto/parameters.h"
+
+/* One key: 64 hexadecimal digits, or 32 bytes of binary. `label` names it in messages. LT_EPARAM. */
+int lt_key_read(const struct lt_parameters *parameters, const msgpack_object *value, const char *label,
+                uint8_t ret_key[LT_SPAN_KEY_BYTES]);
+
+/* An array of 1 to LT_LATENT_KEYS_MAX keys, which must be there. *ret_keys is allocated, also if a key of it is wrong.
+ * LT_EPARAM, LT_ENOMEM. */
+int lt_keys_read(const struct lt_parameters *parameters, const char *name, uint8_t (**ret_keys)[LT_SPAN_KEY_BYTES],
+                 size_t *ret_count);
+
+#endif
