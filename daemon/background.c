@@ -15,6 +15,8 @@ static const lt_background_method methods[LT_METHOD_COUNT] = {
     [LT_METHOD_EVICT] = lt_background_evict,
     [LT_METHOD_FLUSH] = lt_background_flush,
     [LT_METHOD_SCAN] = lt_background_scan,
+    [LT_METHOD_VERIFY] = lt_background_verify,
+    [LT_METHOD_BACKUP] = lt_background_backup,
 };
 
 bool lt_background_takes(enum lt_method method)
@@ -73,9 +75,27 @@ static void after(uv_work_t *work, int status)
     lt_dispatch_finish(background->server, &background->job);
 }
 
+static bool takes_long(enum lt_method method)
+{
+    return method == LT_METHOD_VERIFY || method == LT_METHOD_BACKUP;
+}
+
+static const struct lt_background *find_long(const struct lt_server *server)
+{
+    const struct lt_background *background = server->backgrounds;
+    while (background && !takes_long(background->job.request->method))
+        background = background->next;
+    return background;
+}
+
 int lt_background_start(struct lt_session *session, struct lt_request *request, struct lt_error *error)
 {
     struct lt_server *server = session->server;
+    const struct lt_background *other = takes_long(request->method) ? find_long(server) : NULL;
+    if (other)
+        return lt_fail(error, LT_EBUSY,
+                       "%s: the daemon is at work on another request of this kind, %s; try again later",
+                       lt_method_name(request->method), lt_method_name(other->job.request->method));
     struct lt_background *background = lt_calloc(1, sizeof *background);
     if (!background)
         return lt_fail_code(error, LT_ENOMEM);

@@ -22,8 +22,9 @@ struct lt_background {
 /* Whether a method runs here. */
 bool lt_background_takes(enum lt_method method);
 
-/* Runs a request; it is answered when it is done. Takes the request over. LT_ENOMEM, LT_ENOTFOUND (no such namespace):
- * it stays the caller's and `error` is filled. Loop thread. */
+/* Runs a request; it is answered when it is done. Takes the request over. LT_ENOMEM, LT_ENOTFOUND (no such namespace),
+ * LT_EBUSY (it takes long, and another such runs: one at a time, so that short ones find a thread): it stays the
+ * caller's and `error` is filled. Loop thread. */
 int lt_background_start(struct lt_session *session, struct lt_request *request, struct lt_error *error);
 
 /* About once a second: tells clients of progress. Loop thread. */
@@ -39,6 +40,8 @@ int lt_background_namespace_remove(struct lt_background *background, struct lt_w
 int lt_background_pin(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_evict(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_flush(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_verify(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_backup(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_scan(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 
 #endif

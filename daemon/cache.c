@@ -4,8 +4,7 @@
 #include <time.h>
 
 #include "daemon/clock.h"
-#include "kernels/half.h"
-#include "kernels/int8.h"
+#include "daemon/precision.h"
 #include "proto/alloc.h"
 
 struct lt_cache {
@@ -126,23 +125,6 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
     }
 }
 
-/* Into the precision in which it is stored. */
-static void narrow(const float *numbers, struct lt_latent *latent)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_int8_from_float(numbers, latent->dimension, latent->payload, &latent->scale);
-    else
-        lt_half_from_float(numbers, latent->dimension, latent->payload);
-}
-
-static void widen(const struct lt_latent *latent, float *numbers)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_float_from_int8(latent->payload, latent->dimension, latent->scale, numbers);
-    else
-        lt_float_from_half(latent->payload, latent->dimension, numbers);
-}
-
 /* Encodes every distinct latent that was missed, and offers it to the store. */
 static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_workspace *workspace)
 {
@@ -174,7 +156,7 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
         const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
-        narrow(r->items[i].latent, latent);
+        lt_latent_narrow(r->items[i].latent, latent);
         latent->namespace_id = space->id;
         latent->expires = space->ttl_seconds ? now + space->ttl_seconds + 1 : 0; /* `now` is cut to a second */
         if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
@@ -193,7 +175,7 @@ static void hand_out(struct resolving *r)
         uint32_t d = r->distinct_of[i];
         span->lookup = r->lookups[d];
         span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
-        widen(&r->latents[d], span->latent);
+        lt_latent_widen(&r->latents[d], span->latent);
     }
 }
 

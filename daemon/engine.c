@@ -341,8 +341,7 @@ static void *run(void *context)
             return NULL;
         }
         for (size_t i = 0; forgetting && i < engine->served_count; i++)
-            if (engine->served[i].states)
-                lt_states_clear(engine->served[i].states);
+            lt_served_model_forget(&engine->served[i]);
         for (struct lt_job *next; job; job = next) {
             next = job->queue_next;
             take_up(engine, job);

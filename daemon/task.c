@@ -3,6 +3,7 @@
 #include "daemon/clock.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
+#include "daemon/texts.h"
 #include "kernels/spans.h"
 #include "proto/alloc.h"
 
@@ -131,6 +132,7 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
                         generates ? request->generate.stop_count : 0);
     double began = lt_clock_seconds();
+    lt_texts_enter(served->texts, job->space.salt, job->space.salt_bytes);
     int code = lt_prompt_make(served, request, &task->prompt, error);
     if (code)
         goto failed;

@@ -118,3 +118,22 @@ int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_
     request->count = (uint32_t)count;
     return error;
 }
+
+int lt_verify_request_read(const struct lt_parameters *parameters, struct lt_verify_request *request)
+{
+    static const char *const names[] = {"reencode", "namespace", NULL};
+    int error = lt_parameters_check_names(parameters, names);
+    return error ? error : lt_parameter_bool(parameters, "reencode", &request->reencode);
+}
+
+int lt_backup_request_read(const struct lt_parameters *parameters, struct lt_backup_request *request)
+{
+    static const char *const names[] = {"path", NULL};
+    const msgpack_object *path = lt_parameter_find(parameters, "path");
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_name(parameters, "path", LT_PATH_BYTES_MAX, request->path);
+    if (!error && request->path[0] != '/')
+        return lt_parameter_wrong(parameters, "path", "an absolute path of a folder on the daemon's machine", path);
+    return error;
+}

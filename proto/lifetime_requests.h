@@ -15,5 +15,7 @@ int lt_keys_request_read(const struct lt_parameters *parameters, enum lt_method 
                          struct lt_keys_request *request);
 int lt_flush_request_read(const struct lt_parameters *parameters, struct lt_flush_request *request);
 int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_request *request);
+int lt_verify_request_read(const struct lt_parameters *parameters, struct lt_verify_request *request);
+int lt_backup_request_read(const struct lt_parameters *parameters, struct lt_backup_request *request);
 
 #endif

@@ -129,6 +129,10 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
         return lt_flush_request_read(parameters, &request->flush);
     case LT_METHOD_SCAN:
         return lt_scan_request_read(parameters, &request->scan);
+    case LT_METHOD_VERIFY:
+        return lt_verify_request_read(parameters, &request->verify);
+    case LT_METHOD_BACKUP:
+        return lt_backup_request_read(parameters, &request->backup);
     case LT_METHOD_CANCEL:
         return read_cancel(parameters, &request->cancel);
     default:

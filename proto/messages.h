@@ -28,6 +28,8 @@
     X(EVICT, "evict")                                                                                                  \
     X(FLUSH, "flush")                                                                                                  \
     X(SCAN, "scan")                                                                                                    \
+    X(VERIFY, "verify")                                                                                                \
+    X(BACKUP, "backup")                                                                                                \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -128,6 +130,14 @@ struct lt_scan_request {
     uint32_t count;
 };
 
+struct lt_verify_request {
+    bool reencode; /* compare each latent with one that is encoded now */
+};
+
+struct lt_backup_request {
+    char path[LT_PATH_BYTES_MAX + 1]; /* absolute */
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -153,6 +163,8 @@ struct lt_request {
         struct lt_keys_request keys;
         struct lt_flush_request flush;
         struct lt_scan_request scan;
+        struct lt_verify_request verify;
+        struct lt_backup_request backup;
         struct lt_cancel_request cancel;
     };
 };

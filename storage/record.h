@@ -50,6 +50,10 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data);
  * did not write for this key, cut or damaged. */
 int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes, struct lt_record *ret_record);
 
+/* What lies there, if it has at least the shape of a record: none of it can be trusted before something confirms it, as
+ * a span key confirms the tokens that it is made of. */
+bool lt_record_salvage(const void *data, size_t bytes, struct lt_record *ret_record);
+
 /* What the head of a record says, whether or not the record is sound. */
 struct lt_record_head {
     uint32_t namespace_id;

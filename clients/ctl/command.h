@@ -30,6 +30,8 @@ int command_unpin(struct context *context);
 int command_evict(struct context *context);
 int command_flush(struct context *context);
 int command_scan(struct context *context);
+int command_verify(struct context *context);
+int command_backup(struct context *context);
 int command_stats(struct context *context);
 int command_info(struct context *context);
 int command_models(struct context *context);

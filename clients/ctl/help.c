@@ -16,6 +16,8 @@ static const char overview[] =
     "  evict TEXT        latents that go now, or a share of all\n"
     "  flush             remove the latents of a namespace, or all\n"
     "  scan              list what is stored\n"
+    "  verify            check every record and mend what is damaged\n"
+    "  backup DIR        copy the store while it is in use\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
@@ -90,6 +92,16 @@ static const char *const texts[COMMAND_COUNT] = {
                       "  --yes   do not ask\n",
     [COMMAND_SCAN] = "Usage: latentctl scan [--namespace NAME] [--json]\n"
                      "List the stored latents: text, tokens, type, bytes, namespace, age, time left, key.\n",
+    [COMMAND_VERIFY] =
+        "Usage: latentctl verify [--reencode] [--namespace NAME] [--json]\n"
+        "Check every stored latent. What is damaged is encoded again if its tokens are still known, else\n"
+        "removed.\n"
+        "\n"
+        "  --reencode   encode every latent again and compare\n",
+    [COMMAND_BACKUP] =
+        "Usage: latentctl backup [--json] DIR\n"
+        "Copy the store to DIR on the daemon's machine, which must not exist or be empty, while prompts\n"
+        "are answered. A daemon can be started on the copy.\n",
     [COMMAND_BENCH] =
         "Usage: latentctl bench [--model NAME] [--json]\n"
         "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"

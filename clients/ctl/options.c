@@ -23,6 +23,7 @@ static const struct {
     [COMMAND_NAMESPACE] = {"namespace", 1, 2}, [COMMAND_PIN] = {"pin", 0, 1},
     [COMMAND_UNPIN] = {"unpin", 0, 1},         [COMMAND_EVICT] = {"evict", 0, 1},
     [COMMAND_FLUSH] = {"flush", 0, 0},         [COMMAND_SCAN] = {"scan", 0, 0},
+    [COMMAND_VERIFY] = {"verify", 0, 0},       [COMMAND_BACKUP] = {"backup", 1, 1},
     [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
     [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
@@ -51,6 +52,7 @@ enum option_key {
     OPTION_SHARE,
     OPTION_ALL,
     OPTION_YES,
+    OPTION_REENCODE,
 };
 
 static const struct option long_options[] = {
@@ -76,6 +78,7 @@ static const struct option long_options[] = {
     {"share", required_argument, NULL, OPTION_SHARE},
     {"all", no_argument, NULL, OPTION_ALL},
     {"yes", no_argument, NULL, OPTION_YES},
+    {"reencode", no_argument, NULL, OPTION_REENCODE},
     {NULL, 0, NULL, 0},
 };
 
@@ -91,7 +94,9 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_NAMESPACE:
-        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN);
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN) | FOR(COMMAND_VERIFY);
+    case OPTION_REENCODE:
+        return FOR(COMMAND_VERIFY);
     case OPTION_KEY:
         return FOR_LATENTS;
     case OPTION_SHARE:
@@ -294,6 +299,9 @@ static bool read_option(struct options *options, int option)
         return true;
     case OPTION_YES:
         options->yes = true;
+        return true;
+    case OPTION_REENCODE:
+        options->reencode = true;
         return true;
     default:
         return read_generate_option(options, option);

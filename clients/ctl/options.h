@@ -23,6 +23,8 @@ enum command {
     COMMAND_EVICT,
     COMMAND_FLUSH,
     COMMAND_SCAN,
+    COMMAND_VERIFY,
+    COMMAND_BACKUP,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -46,6 +48,7 @@ struct options {
     double share; /* 0 if not given */
     bool all;
     bool yes;
+    bool reencode;
     bool json;
     bool watch;
     bool help;

@@ -6,7 +6,7 @@ import signal
 import lmdb
 import pytest
 
-from conftest import run_ctl, wait_until
+from conftest import generate, run_ctl, wait_until
 from test_namespaces import TEXT, encode, fails, hits, keys, many, put, space
 
 SETTLED = "store_waiting"
@@ -167,14 +167,14 @@ def test_what_is_flushed_is_gone(make_daemon):
         put(connection, "a", ttl_s=1000)
         for name in ("public", "a"):
             encode(connection, text=many(300), namespace=name)
-            connection.generate(TEXT, namespace=name)
+            generate(connection, TEXT, namespace=name)
             connection.call("pin", {"text": TEXT, "namespace": name})
-        assert connection.generate(TEXT)["usage"]["restored_spans"] > 0
+        assert generate(connection, TEXT)["usage"]["restored_spans"] > 0
         entries = connection.call("stats")["store_entries"]
         assert connection.call("flush", {"all": True}) == {"removed": entries}
         assert connection.call("stats")["store_entries"] == 0 and scan(connection)[0] == []
         for name in ("public", "a"):
-            reply = connection.generate(TEXT, namespace=name)
+            reply = generate(connection, TEXT, namespace=name)
             assert reply["usage"]["span_hits"] == reply["usage"]["restored_spans"] == 0
             assert {span["miss"] for span in reply["spans"]} == {"new"}
         connection.call("flush", {"all": True})
@@ -205,17 +205,14 @@ def test_flush_of_one_namespace_leaves_the_others(make_daemon, flushed, other):
     assert records_in_file(daemon) == set(keys(kept)) | set(keys(again))
 
 
-def test_an_answer_under_way_keeps_no_state_of_what_was_flushed(connection):
-    id = connection.send("generate", {"prompt": TEXT, "max_tokens": 400, "temperature": 1, "stream": True})
-    assert connection.receive()[1] == "token"
-    flush = connection.send("flush", {"all": True})
-    answers = {}
-    while len(answers) < 2:
-        message = connection.receive()
-        if message[0] == 1:
-            answers[message[1]] = message[3]
-    assert answers[flush] and answers[id]["finish_reason"]
-    assert connection.generate(TEXT)["usage"]["restored_spans"] == 0
+def test_an_answer_under_way_keeps_no_state_of_what_was_flushed(daemon):
+    with daemon.connect_wire() as wire, daemon.connect() as connection:
+        id = wire.send("generate", {"prompt": TEXT, "max_tokens": 400, "temperature": 1, "stream": True})
+        assert wire.receive()[1] == "token"
+        assert connection.call("flush", {"all": True})["removed"] > 0
+        error, answer = wire.response(id)
+        assert error is None and answer["finish_reason"]
+        assert generate(connection, TEXT)["usage"]["restored_spans"] == 0
 
 
 def test_flush_wants_to_know_what(connection):

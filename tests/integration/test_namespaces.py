@@ -7,14 +7,14 @@ import time
 import lmdb
 import pytest
 
-from conftest import run_ctl, wait_until
-from wire import DaemonError
+from conftest import generate, run_ctl, wait_until
+from latentd import Error
 
 TEXT = "The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell ill."
 
 
 def fails(error, call, *arguments, **options):
-    with pytest.raises(DaemonError) as raised:
+    with pytest.raises(Error) as raised:
         call(*arguments, **options)
     assert raised.value.name == error, raised.value.message
     return raised.value.message
@@ -66,9 +66,9 @@ def test_what_one_has_cached_is_a_miss_for_another(connection):
 
 def test_mixed_states_are_not_shared_either(connection):
     put(connection, "a")
-    cold = connection.generate(TEXT)
-    assert connection.generate(TEXT)["usage"]["restored_spans"] == cold["usage"]["prompt_spans"]
-    other = connection.generate(TEXT, namespace="a")
+    cold = generate(connection, TEXT)
+    assert generate(connection, TEXT)["usage"]["restored_spans"] == cold["usage"]["prompt_spans"]
+    other = generate(connection, TEXT, namespace="a")
     assert other["usage"]["restored_spans"] == other["usage"]["span_hits"] == 0
     assert other["text"] == cold["text"]
 
@@ -175,8 +175,8 @@ def test_bad_requests(connection):
     fails("bad_parameter", put, connection, "a", salt="mine")
     fails("bad_parameter", connection.call, "namespace.remove", {"name": "public"})
     fails("bad_parameter", connection.call, "stats", {"namespace": "public"})
-    fails("not_found", connection.generate, "Hello.", namespace="nobody")
-    fails("bad_parameter", connection.generate, "Hello.", ttl_s="long")
+    fails("not_found", generate, connection, "Hello.", namespace="nobody")
+    fails("bad_parameter", generate, connection, "Hello.", ttl_s="long")
     assert space(connection, "a") is None
 
 
