@@ -1,9 +1,9 @@
 #include "daemon/background.h"
 
+#include "daemon/caller.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/namespace_choice.h"
-#include "daemon/session.h"
 #include "proto/alloc.h"
 
 static const lt_background_method methods[LT_METHOD_COUNT] = {
@@ -88,9 +88,9 @@ static const struct lt_background *find_long(const struct lt_server *server)
     return background;
 }
 
-int lt_background_start(struct lt_session *session, struct lt_request *request, struct lt_error *error)
+int lt_background_start(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
+                        struct lt_error *error)
 {
-    struct lt_server *server = session->server;
     const struct lt_background *other = takes_long(request->method) ? find_long(server) : NULL;
     if (other)
         return lt_fail(error, LT_EBUSY,
@@ -115,7 +115,7 @@ int lt_background_start(struct lt_session *session, struct lt_request *request, 
         background->next->previous = background;
     server->backgrounds = background;
     server->job_count++;
-    lt_session_add_job(session, &background->job);
+    lt_caller_add(caller, &background->job);
     return LT_OK;
 }
 
@@ -136,14 +136,14 @@ static void tell(struct lt_background *background, uint64_t done, uint64_t total
     if (writer.error)
         lt_buffer_finish(&bytes); /* the next one will say more */
     else
-        lt_session_send(background->job.session, &bytes);
+        background->job.caller->deliver(background->job.caller, &background->job, &bytes);
 }
 
 void lt_background_tick(struct lt_server *server)
 {
     for (struct lt_background *background = server->backgrounds; background; background = background->next) {
         uint64_t done = atomic_load(&background->done), total = atomic_load(&background->total);
-        if (!background->job.session || atomic_load(&background->job.paused) || done == background->told)
+        if (!background->job.caller || atomic_load(&background->job.paused) || done == background->told)
             continue;
         background->told = done;
         tell(background, done, total);

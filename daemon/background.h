@@ -25,7 +25,8 @@ bool lt_background_takes(enum lt_method method);
 /* Runs a request; it is answered when it is done. Takes the request over. LT_ENOMEM, LT_ENOTFOUND (no such namespace),
  * LT_EBUSY (it takes long, and another such runs: one at a time, so that short ones find a thread): it stays the
  * caller's and `error` is filled. Loop thread. */
-int lt_background_start(struct lt_session *session, struct lt_request *request, struct lt_error *error);
+int lt_background_start(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
+                        struct lt_error *error);
 
 /* About once a second: tells clients of progress. Loop thread. */
 void lt_background_tick(struct lt_server *server);

@@ -164,6 +164,7 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
     lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
+    lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
     lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
     return LT_OK;
 }
@@ -236,8 +237,10 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
         count_outcomes(cache->counters, &r);
         count_for_namespaces(cache->store, &r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
-        if (r.items)
+        if (r.items) {
             lt_count(cache->counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * ret_time->encode));
+            lt_observe(cache->counters, LT_HISTOGRAM_ENCODE, ret_time->encode);
+        }
     }
     finish(&r);
     return code;

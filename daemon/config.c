@@ -27,6 +27,8 @@ const char lt_config_help[] =
     "  --socket PATH      Unix socket                      (default $XDG_RUNTIME_DIR/latentd.sock,\n"
     "                                                       else /tmp/latentd-UID/latentd.sock)\n"
     "  --listen HOST:PORT TCP as well; loopback addresses only\n"
+    "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only, unless\n"
+    "  --http-token-file FILE  names tokens, one a line, that clients must send as Authorization: Bearer\n"
     "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
     "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
     "  --durability MODE  group, sync or relaxed           (default group)\n"
@@ -40,7 +42,21 @@ const char lt_config_help[] =
     "or from the config file. Flags override the environment, which overrides the file.\n"
     "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
 
-enum setting { MODEL, STORE, SOCKET, LISTEN, BUDGET, STATES, DURABILITY, LATENT_TYPE, THREADS, LOG_LEVEL, SETTINGS };
+enum setting {
+    MODEL,
+    STORE,
+    SOCKET,
+    LISTEN,
+    HTTP,
+    HTTP_TOKEN_FILE,
+    BUDGET,
+    STATES,
+    DURABILITY,
+    LATENT_TYPE,
+    THREADS,
+    LOG_LEVEL,
+    SETTINGS
+};
 
 static const struct {
     const char *key, *flag, *variable;
@@ -49,6 +65,8 @@ static const struct {
     [STORE] = {"store", "store", "LATENTD_STORE"},
     [SOCKET] = {"socket", "socket", "LATENTD_SOCKET"},
     [LISTEN] = {"listen", "listen", "LATENTD_LISTEN"},
+    [HTTP] = {"http", "http", "LATENTD_HTTP"},
+    [HTTP_TOKEN_FILE] = {"http_token_file", "http-token-file", "LATENTD_HTTP_TOKEN_FILE"},
     [BUDGET] = {"budget", "budget", "LATENTD_BUDGET"},
     [STATES] = {"states", "states", "LATENTD_STATES"},
     [DURABILITY] = {"durability", "durability", "LATENTD_DURABILITY"},
@@ -178,6 +196,10 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return replace(&config->socket, value);
     case LISTEN:
         return replace(&config->listen, value);
+    case HTTP:
+        return replace(&config->http, value);
+    case HTTP_TOKEN_FILE:
+        return replace(&config->http_token_file, value);
     case BUDGET:
         return apply_budget(config, value, source, error);
     case STATES:
@@ -415,6 +437,8 @@ void lt_config_finish(struct lt_config *config)
     lt_free(config->store);
     lt_free(config->socket);
     lt_free(config->listen);
+    lt_free(config->http);
+    lt_free(config->http_token_file);
     lt_free(config->file);
     *config = (struct lt_config){0};
 }

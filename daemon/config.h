@@ -16,8 +16,10 @@ struct lt_config {
     char *socket;                /* path of the Unix socket */
     char *models[LT_MODELS_MAX]; /* files; the first is the default model */
     size_t model_count;
-    char *listen; /* HOST:PORT, or NULL: no TCP */
-    char *file;   /* config file, or NULL */
+    char *listen;          /* HOST:PORT, or NULL: no TCP */
+    char *http;            /* HOST:PORT, or NULL: no HTTP */
+    char *http_token_file; /* or NULL: whoever reaches the address may use it */
+    char *file;            /* config file, or NULL */
     uint64_t budget_bytes;
     uint64_t state_bytes; /* in memory, for mixed states of prompts */
     enum lt_durability durability;

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "daemon/histogram.h"
 #include "storage/store.h"
 
 /* The position in this list is the index in the store: append only. */
@@ -29,7 +30,8 @@
     X(ENCODE_MICROSECONDS, "encode_us")                                                                                \
     X(UPTIME_SECONDS, "uptime_s")                                                                                      \
     X(SPANS_RESTORED, "spans_restored")                                                                                \
-    X(MISSES_EXPIRED, "misses_expired")
+    X(MISSES_EXPIRED, "misses_expired")                                                                                \
+    X(PROMPT_TOKENS_CACHED, "prompt_tokens_cached")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,
@@ -45,12 +47,16 @@ const char *lt_counter_name(enum lt_counter counter);
 struct lt_counters {
     struct lt_store *store;
     atomic_uint_fast64_t values[LT_COUNTER_COUNT];
+    struct lt_histogram histograms[LT_HISTOGRAM_COUNT]; /* since start only; the engine observes */
 };
 
 void lt_counters_init(struct lt_counters *counters, struct lt_store *store);
 
 /* Adds to both, the daemon's own count and the lifetime's. */
 void lt_count(struct lt_counters *counters, enum lt_counter counter, uint64_t amount);
+
+/* Engine thread. */
+void lt_observe(struct lt_counters *counters, enum lt_histogram_name name, double value);
 
 uint64_t lt_counters_value(const struct lt_counters *counters, enum lt_counter counter);
 uint64_t lt_counters_lifetime(const struct lt_counters *counters, enum lt_counter counter);

@@ -29,6 +29,7 @@ static void record_lookups(struct lt_task *task, const struct lt_cache_time *tim
         if (task->fresh == task->spans) {
             task->receipt.hits += hit;
             task->receipt.misses += !hit;
+            task->receipt.cached_tokens += hit ? task->fresh[i].count : 0;
         }
     }
     if (task->fresh_count) {

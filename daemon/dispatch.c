@@ -9,22 +9,23 @@
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
-static void send_error(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
+/* Empty if memory is out; sending nothing closes a session. */
+static void write_error(struct lt_buffer *ret_bytes, bool id_known, uint32_t id, const struct lt_error *error)
 {
-    struct lt_buffer bytes;
     struct lt_writer writer;
-    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, &bytes);
+    lt_buffer_init(ret_bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, ret_bytes);
     lt_write_error(&writer, id_known, id, error);
     if (writer.error)
-        lt_buffer_finish(&bytes); /* sending nothing closes the session */
-    lt_session_send(session, &bytes);
+        lt_buffer_finish(ret_bytes);
 }
 
 static void refuse(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
 {
+    struct lt_buffer bytes;
     lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-    send_error(session, id_known, id, error);
+    write_error(&bytes, id_known, id, error);
+    lt_session_send(session, &bytes);
 }
 
 static void free_job(struct lt_job *job)
@@ -33,41 +34,35 @@ static void free_job(struct lt_job *job)
     lt_free(job);
 }
 
-static void submit(struct lt_session *session, struct lt_request *request)
+int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
+                       struct lt_error *error)
 {
-    struct lt_error error;
-    uint32_t id = request->id;
+    if (server->stopping || lt_background_takes(request->method)) {
+        int failed =
+            server->stopping ? lt_fail_code(error, LT_ESHUTDOWN) : lt_background_start(server, caller, request, error);
+        if (failed)
+            lt_request_destroy(request);
+        return failed;
+    }
     struct lt_job *job = lt_calloc(1, sizeof *job);
-    int code = job ? LT_OK : lt_fail_code(&error, LT_ENOMEM);
-    if (job)
-        code = lt_choose_namespace(session->server->store, request, &job->space, &error);
+    int code = job ? lt_choose_namespace(server->store, request, &job->space, error) : lt_fail_code(error, LT_ENOMEM);
     if (code == LT_OK) {
         job->request = request;
         job->received = lt_clock_seconds();
         job->final.job = job;
         job->final.last = true;
-        code = lt_engine_submit(session->server->engine, job);
+        code = lt_engine_submit(server->engine, job);
         if (code)
-            lt_fail(&error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
+            lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
     }
     if (code) {
         lt_request_destroy(request);
         lt_free(job);
-        refuse(session, true, id, &error);
-        return;
+        return code;
     }
-    session->server->job_count++;
-    lt_session_add_job(session, job);
-}
-
-static void run_in_background(struct lt_session *session, struct lt_request *request)
-{
-    struct lt_error error;
-    uint32_t id = request->id;
-    if (lt_background_start(session, request, &error)) {
-        lt_request_destroy(request);
-        refuse(session, true, id, &error);
-    }
+    server->job_count++;
+    lt_caller_add(caller, job);
+    return LT_OK;
 }
 
 static void write_pair(struct lt_writer *writer, const char *name, bool value)
@@ -111,7 +106,7 @@ static void answer(struct lt_session *session, const struct lt_request *request)
         lt_report_models(&writer, server);
         break;
     case LT_METHOD_CANCEL:
-        write_pair(&writer, "cancelled", lt_session_cancel(session, request->cancel.id));
+        write_pair(&writer, "cancelled", lt_caller_cancel(&session->caller, server->engine, request->cancel.id));
         break;
     case LT_METHOD_SHUTDOWN:
         write_pair(&writer, "stopping", true);
@@ -149,37 +144,35 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
         refuse(session, id_known, id, &error);
         return;
     }
-    bool background = lt_background_takes(request->method);
-    if (!background && !needs_engine(request->method)) {
+    if (!lt_background_takes(request->method) && !needs_engine(request->method)) {
         answer(session, request);
         lt_request_destroy(request);
-    } else if (session->server->stopping) {
-        lt_fail_code(&error, LT_ESHUTDOWN);
-        lt_request_destroy(request);
+    } else if (lt_dispatch_submit(session->server, &session->caller, request, &error)) {
         refuse(session, true, id, &error);
-    } else if (background) {
-        run_in_background(session, request);
-    } else {
-        submit(session, request);
     }
+}
+
+static void deliver(struct lt_job *job, struct lt_buffer *bytes)
+{
+    if (job->caller)
+        job->caller->deliver(job->caller, job, bytes);
+    else
+        lt_buffer_finish(bytes);
 }
 
 void lt_dispatch_finish(struct lt_server *server, struct lt_job *job)
 {
-    struct lt_session *session = job->session;
     struct lt_buffer bytes = job->final.bytes;
-    if (!session) {
-        lt_buffer_finish(&bytes);
-    } else {
-        if (bytes.size) {
-            lt_session_send(session, &bytes);
-        } else {
-            struct lt_error error;
-            lt_fail_code(&error, LT_ENOMEM);
-            send_error(session, true, job->request->id, &error);
-        }
-        if (job->session) /* sending may have closed it */
-            lt_session_remove_job(session, job);
+    if (!bytes.size) {
+        struct lt_error error;
+        lt_fail_code(&error, LT_ENOMEM);
+        write_error(&bytes, true, job->request->id, &error);
+    }
+    deliver(job, &bytes);
+    struct lt_caller *caller = job->caller;
+    if (caller) { /* delivering may have closed it */
+        lt_caller_remove(caller, job);
+        caller->finished(caller, job);
     }
     free_job(job);
     lt_server_job_done(server);
@@ -194,10 +187,7 @@ void lt_dispatch_events(struct lt_server *server)
             lt_dispatch_finish(server, event->job);
             continue;
         }
-        if (event->job->session)
-            lt_session_send(event->job->session, &event->bytes);
-        else
-            lt_buffer_finish(&event->bytes);
+        deliver(event->job, &event->bytes);
         lt_free(event);
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/cache.h"
+#include "daemon/clock.h"
 #include "daemon/cycle.h"
 #include "daemon/generation.h"
 #include "daemon/latent_get.h"
@@ -121,6 +122,7 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
         lt_reply_encoding(&writer, task);
     }
     lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
+    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
     lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
     lt_count(engine->counters, LT_COUNTER_OPERATIONS,
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
@@ -229,6 +231,17 @@ static void advance_scoring(struct lt_engine *engine, struct lt_task *task)
         finish_task(engine, task);
 }
 
+static void observe_token(struct lt_engine *engine, struct lt_task *task)
+{
+    double now = lt_clock_seconds();
+    bool was_paused = atomic_exchange(&task->job->was_paused, false);
+    if (task->last_token == 0)
+        lt_observe(engine->counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
+    else if (!was_paused)
+        lt_observe(engine->counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
+    task->last_token = now;
+}
+
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -237,6 +250,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         fail_task(engine, task, code);
         return;
     }
+    observe_token(engine, task);
     const char *text;
     size_t bytes;
     lt_answer_text_take(&task->text, task->finish_reason != NULL, &text, &bytes);

@@ -1,7 +1,7 @@
 /* A request on its way through the engine, and what comes back from it.
  *
  * The loop owns every job. It hands one to the engine, which borrows it until it sends the event that says `last`; only
- * then does the loop free it. So neither thread ever meets a job or a session that the other has freed. */
+ * then does the loop free it. So neither thread ever meets a job or a caller that the other has freed. */
 #ifndef LT_DAEMON_JOB_H
 #define LT_DAEMON_JOB_H
 
@@ -12,7 +12,7 @@
 #include "proto/messages.h"
 #include "storage/namespaces.h"
 
-struct lt_session;
+struct lt_caller;
 struct lt_job;
 
 /* Bytes for the client, made by the engine. The loop frees the event, except the one inside the job. */
@@ -29,10 +29,11 @@ struct lt_job {
     double received;                /* lt_clock_seconds when its frame was complete */
     atomic_bool cancelled;          /* set by the loop: stop within one step */
     atomic_bool paused;             /* set by the loop: its client reads too slowly */
+    atomic_bool was_paused;         /* set by the loop, cleared by the engine: it was since the last token */
     struct lt_event final;          /* the last event needs no allocation to be sent */
     struct lt_job *queue_next;      /* engine queue */
-    struct lt_session *session;     /* loop: NULL once the client is gone */
-    struct lt_job *previous, *next; /* loop: the session's jobs */
+    struct lt_caller *caller;       /* loop: NULL once the client is gone */
+    struct lt_job *previous, *next; /* loop: the caller's jobs */
 };
 
 #endif

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
+
 #define BACKLOG 511
 
 /* Makes the socket's folder. Its parent must exist. */
@@ -85,7 +87,8 @@ static bool is_loopback(const struct sockaddr_storage *address)
 }
 
 /* "127.0.0.1:7411", "localhost:7411", "[::1]:7411" */
-static int parse_address(const char *text, struct sockaddr_storage *ret_address, struct lt_error *error)
+static int parse_address(const char *text, const char *flag, struct sockaddr_storage *ret_address,
+                         struct lt_error *error)
 {
     char host[64];
     const char *colon = strrchr(text, ':'), *begin = text, *end = colon;
@@ -97,17 +100,12 @@ static int parse_address(const char *text, struct sockaddr_storage *ret_address,
     long port = colon ? strtol(colon + 1, &rest, 10) : 0;
     if (!colon || end == begin || (size_t)(end - begin) >= sizeof host || rest == colon + 1 || *rest || port < 1 ||
         port > 65535)
-        return lt_fail(error, LT_ECONFIG, "--listen: '%s' is not HOST:PORT, such as 127.0.0.1:7411", text);
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not HOST:PORT, such as 127.0.0.1:7411", flag, text);
     snprintf(host, sizeof host, "%.*s", (int)(end - begin), begin);
     const char *address = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
     if (uv_ip4_addr(address, (int)port, (struct sockaddr_in *)ret_address) &&
         uv_ip6_addr(address, (int)port, (struct sockaddr_in6 *)ret_address))
-        return lt_fail(error, LT_ECONFIG, "--listen: '%s' is not an IP address or localhost", host);
-    if (!is_loopback(ret_address))
-        return lt_fail(
-            error, LT_ECONFIG,
-            "--listen: %s is not a loopback address; others are refused, because whoever connects may do everything",
-            host);
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not an IP address or localhost", flag, host);
     return LT_OK;
 }
 
@@ -115,8 +113,13 @@ int lt_listen_remote(uv_loop_t *loop, const char *address, uv_connection_cb acce
                      struct lt_error *error)
 {
     struct sockaddr_storage parsed = {0};
-    int code = parse_address(address, &parsed, error);
+    int code = parse_address(address, "--listen", &parsed, error);
     uv_tcp_init(loop, ret_listener);
+    if (code == LT_OK && !is_loopback(&parsed))
+        code = lt_fail(error, LT_ECONFIG,
+                       "--listen: %s is not a loopback address; others are refused, because whoever connects may do "
+                       "everything",
+                       address);
     if (code)
         return code;
     int failed = uv_tcp_bind(ret_listener, (struct sockaddr *)&parsed, 0);
@@ -125,4 +128,31 @@ int lt_listen_remote(uv_loop_t *loop, const char *address, uv_connection_cb acce
     if (failed == UV_EADDRINUSE)
         return lt_fail(error, LT_EADDRESS, "--listen: the address %s is in use", address);
     return failed ? lt_fail(error, LT_EIO, "cannot listen on %s: %s", address, uv_strerror(failed)) : LT_OK;
+}
+
+int lt_listen_http(const char *address, bool anywhere, int *ret_descriptor, struct lt_error *error)
+{
+    struct sockaddr_storage parsed = {0};
+    const int on = 1, kept = LT_HTTP_SEND_BYTES; /* also of the connections made from it */
+    int code = parse_address(address, "--http", &parsed, error);
+    if (code)
+        return code;
+    if (!anywhere && !is_loopback(&parsed))
+        return lt_fail(error, LT_ECONFIG,
+                       "--http: %s is not a loopback address; others are taken only with --http-token-file, because "
+                       "whoever connects may read and write the cache",
+                       address);
+    socklen_t bytes = parsed.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+    int descriptor = socket(parsed.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kept, sizeof kept) == 0 &&
+        bind(descriptor, (struct sockaddr *)&parsed, bytes) == 0 && listen(descriptor, BACKLOG) == 0) {
+        *ret_descriptor = descriptor;
+        return LT_OK;
+    }
+    code = errno == EADDRINUSE ? lt_fail(error, LT_EADDRESS, "--http: the address %s is in use", address)
+                               : lt_fail(error, LT_EIO, "--http: cannot listen on %s: %s", address, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return code;
 }

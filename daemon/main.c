@@ -73,6 +73,8 @@ static void say_ready(const struct lt_server *server)
            1e-6 * (double)store.bytes, 1e-6 * (double)store.budget_bytes, config->socket);
     if (config->listen)
         printf(", tcp://%s", config->listen);
+    if (config->http)
+        printf(", http://%s", config->http);
     printf("\n");
     fflush(stdout);
 }

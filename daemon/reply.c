@@ -27,7 +27,27 @@ void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, siz
     lt_write_text_bytes(writer, text, bytes);
 }
 
-static void write_spans(struct lt_writer *writer, const struct lt_task *task)
+static void write_latent(struct lt_writer *writer, const struct lt_task *task, const struct lt_cache_span *span)
+{
+    lt_write_text(writer, "latent");
+    lt_write_binary(writer, span->latent, lt_model_shape(task->served->model)->width * sizeof *span->latent);
+}
+
+static void write_mean(struct lt_writer *writer, const struct lt_task *task)
+{
+    float mean[LT_LATENT_DIMENSION_MAX];
+    uint32_t width = lt_model_shape(task->served->model)->width;
+    for (uint32_t d = 0; d < width; d++) {
+        double sum = 0;
+        for (size_t i = 0; i < task->span_count; i++)
+            sum += (double)task->spans[i].latent[d];
+        mean[d] = (float)(sum / (double)task->span_count);
+    }
+    lt_write_text(writer, "mean");
+    lt_write_binary(writer, mean, width * sizeof *mean);
+}
+
+static void write_spans(struct lt_writer *writer, const struct lt_task *task, bool latents)
 {
     lt_write_text(writer, "spans");
     lt_write_array(writer, (uint32_t)task->span_count);
@@ -35,7 +55,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_task *task)
         const struct lt_cache_span *span = &task->spans[i];
         char key[2 * LT_SPAN_KEY_BYTES + 1];
         sodium_bin2hex(key, sizeof key, span->key.bytes, LT_SPAN_KEY_BYTES);
-        lt_write_map(writer, 4);
+        lt_write_map(writer, 4 + latents);
         lt_write_text(writer, "text");
         lt_write_span_text(writer, lt_model_tokenizer(task->served->model), span->tokens, span->count);
         write_count(writer, "tokens", span->count);
@@ -43,6 +63,8 @@ static void write_spans(struct lt_writer *writer, const struct lt_task *task)
         lt_write_text(writer, key);
         lt_write_text(writer, lt_cache_span_hit(span) ? "tier" : "miss");
         lt_write_text(writer, lt_cache_span_outcome(span));
+        if (latents)
+            write_latent(writer, task, span);
     }
 }
 
@@ -102,14 +124,15 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     write_stage_times(writer, task);
 
     write_operations(writer, receipt);
-    write_spans(writer, task);
+    write_spans(writer, task, false);
 }
 
 void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_receipt *receipt = &task->receipt;
     lt_write_response(writer, task->job->request->id);
-    lt_write_map(writer, 6);
+    enum lt_latents latents = task->job->request->encode.latents;
+    lt_write_map(writer, 6 + (latents != LT_LATENTS_NONE));
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
     write_count(writer, "dimension", lt_model_shape(task->served->model)->width);
@@ -125,7 +148,9 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, "ops");
     lt_write_map(writer, 1);
     write_count(writer, "encode", receipt->encode_operations);
-    write_spans(writer, task);
+    if (latents != LT_LATENTS_NONE)
+        write_mean(writer, task);
+    write_spans(writer, task, latents == LT_LATENTS_SPANS);
 }
 
 static void write_score(struct lt_writer *writer, uint64_t bytes, uint64_t tokens, double nats)

@@ -94,7 +94,7 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
 {
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
-    lt_write_map(writer, 11);
+    lt_write_map(writer, 12);
     write_string(writer, "version", LT_VERSION);
     write_count(writer, "protocol", LT_PROTOCOL_VERSION);
     write_count(writer, "pid", (uint64_t)getpid());
@@ -108,6 +108,7 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     write_string(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
     write_string(writer, "socket", server->config->socket);
     write_string(writer, "listen", server->config->listen);
+    write_string(writer, "http", server->config->http);
     write_string(writer, "compute_kernel", lt_compute_kernel());
     write_count(writer, "threads", server->threads);
     write_limits(writer);

@@ -8,6 +8,7 @@
 #include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
+#include "daemon/http.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/session.h"
@@ -22,7 +23,10 @@ static void wake_from_engine(void *context)
 
 static void on_events(uv_async_t *async)
 {
-    lt_dispatch_events(async->data);
+    struct lt_server *server = async->data;
+    lt_dispatch_events(server);
+    if (server->http && server->http->daemon)
+        lt_http_run(server->http);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -51,8 +55,10 @@ static void close_if_done(struct lt_server *server)
         if (uv_stream_get_write_queue_size(&session->stream) == 0)
             lt_session_close(session);
     }
-    if (server->sessions)
+    if (server->sessions || (server->http && !lt_http_is_idle(server->http)))
         return;
+    if (server->http && server->http->daemon)
+        lt_http_close(server->http);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
     close_handle((uv_handle_t *)&server->terminate);
@@ -71,6 +77,8 @@ void lt_server_stop(struct lt_server *server)
     close_handle((uv_handle_t *)&server->local);
     if (server->config->listen)
         close_handle((uv_handle_t *)&server->remote);
+    if (server->http)
+        lt_http_leave(server->http);
 }
 
 static void force_stop(struct lt_server *server)
@@ -78,6 +86,8 @@ static void force_stop(struct lt_server *server)
     lt_log(LT_LOG_WARNING, "stopping now: %zu requests are cancelled", server->job_count);
     while (server->sessions)
         lt_session_close(server->sessions);
+    if (server->http && server->http->daemon)
+        lt_http_close(server->http);
     lt_engine_wake(server->engine);
 }
 
@@ -134,7 +144,9 @@ static void on_second(uv_timer_t *timer)
         lt_session_tick(session, now);
     }
     lt_background_tick(server);
-    if (server->stopping && now > server->stop_deadline && (server->job_count || server->sessions)) {
+    if (server->http && server->http->daemon)
+        lt_http_tick(server->http, now);
+    if (server->stopping && now > server->stop_deadline) {
         force_stop(server);
         server->stop_deadline = now + STOP_SECONDS;
     }
@@ -191,6 +203,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
     server->started = lt_clock_seconds();
+    server->started_at = time(NULL);
     signal(SIGPIPE, SIG_IGN);
     int failed = uv_loop_init(&server->loop);
     if (failed)
@@ -203,6 +216,8 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         code = lt_listen_local(&server->loop, config->socket, on_connection, &server->local, error);
     if (code == LT_OK && config->listen)
         code = lt_listen_remote(&server->loop, config->listen, on_connection, &server->remote, error);
+    if (code == LT_OK && config->http)
+        code = lt_http_start(server, &server->http, error);
     if (code == LT_OK) {
         const struct lt_engine_options options = {.models = server->models,
                                                   .model_count = server->model_count,
@@ -217,8 +232,12 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         if (code)
             lt_fail_code(error, code);
     }
-    if (code)
+    if (code) {
+        if (server->http)
+            lt_http_close(server->http);
         close_loop(server);
+        lt_http_destroy(server->http);
+    }
     return code;
 }
 
@@ -226,6 +245,7 @@ void lt_server_run(struct lt_server *server)
 {
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
+    lt_http_destroy(server->http);
     lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
     uv_loop_close(&server->loop);
 }

@@ -4,6 +4,7 @@
 #define LT_DAEMON_SERVER_H
 
 #include <stdbool.h>
+#include <time.h>
 #include <uv.h>
 
 #include "daemon/config.h"
@@ -12,6 +13,7 @@
 #include "kernels/model.h"
 #include "storage/store.h"
 
+struct lt_http;
 struct lt_session;
 struct lt_background;
 
@@ -24,13 +26,15 @@ struct lt_server {
     struct lt_engine *engine;
     uint32_t threads; /* for matrix products */
     double started;   /* lt_clock_seconds */
+    time_t started_at;
 
     uv_loop_t loop;
-    uv_pipe_t local;   /* Unix socket */
-    uv_tcp_t remote;   /* TCP, if config->listen */
-    uv_async_t events; /* the engine has something to say */
-    uv_timer_t second; /* once a second */
-    uv_check_t turn;   /* after every turn: is a stop complete? */
+    uv_pipe_t local;      /* Unix socket */
+    uv_tcp_t remote;      /* TCP, if config->listen */
+    struct lt_http *http; /* if config->http, else NULL */
+    uv_async_t events;    /* the engine has something to say */
+    uv_timer_t second;    /* once a second */
+    uv_check_t turn;      /* after every turn: is a stop complete? */
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;

@@ -1,5 +1,6 @@
 #include "daemon/session.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "daemon/clock.h"
@@ -20,15 +21,6 @@ struct sending {
     struct lt_buffer bytes;
 };
 
-static void set_paused(struct lt_session *session, bool paused)
-{
-    bool changed = false;
-    for (struct lt_job *job = session->jobs; job; job = job->next)
-        changed |= atomic_exchange(&job->paused, paused) != paused;
-    if (changed && !paused)
-        lt_engine_wake(session->server->engine);
-}
-
 static size_t unread(const struct lt_session *session)
 {
     return uv_stream_get_write_queue_size(&session->stream);
@@ -48,7 +40,7 @@ static void after_write(uv_write_t *request, int status)
         if (unread(session) == 0)
             lt_session_close(session);
     } else if (unread(session) <= LT_WRITE_QUEUE_PAUSE) {
-        set_paused(session, false);
+        lt_caller_set_paused(&session->caller, session->server->engine, false);
         process_input(session);
     }
 }
@@ -76,7 +68,7 @@ void lt_session_send(struct lt_session *session, struct lt_buffer *bytes)
         lt_log(LT_LOG_WARNING, "a client left %zu bytes unread; its connection is closed", unread(session));
         lt_session_close(session);
     } else if (unread(session) > LT_WRITE_QUEUE_PAUSE) {
-        set_paused(session, true);
+        lt_caller_set_paused(&session->caller, session->server->engine, true);
     }
 }
 
@@ -110,7 +102,7 @@ static void send_stream_error(struct lt_session *session, int code)
 /* The peer must read before it may ask for more. */
 static bool is_full(const struct lt_session *session)
 {
-    return unread(session) > LT_WRITE_QUEUE_PAUSE || session->job_count >= LT_CONNECTION_REQUESTS_MAX;
+    return unread(session) > LT_WRITE_QUEUE_PAUSE || session->caller.job_count >= LT_CONNECTION_REQUESTS_MAX;
 }
 
 static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -176,39 +168,24 @@ static void process_input(struct lt_session *session)
 
 /* --- jobs --- */
 
-void lt_session_add_job(struct lt_session *session, struct lt_job *job)
+static struct lt_session *session_of(struct lt_caller *caller)
 {
-    job->session = session;
-    job->previous = NULL;
-    job->next = session->jobs;
-    if (job->next)
-        job->next->previous = job;
-    session->jobs = job;
-    session->job_count++;
+    return (struct lt_session *)((char *)caller - offsetof(struct lt_session, caller));
 }
 
-void lt_session_remove_job(struct lt_session *session, struct lt_job *job)
+static void deliver(struct lt_caller *caller, struct lt_job *job, struct lt_buffer *bytes)
 {
-    if (job->previous)
-        job->previous->next = job->next;
-    else
-        session->jobs = job->next;
-    if (job->next)
-        job->next->previous = job->previous;
-    job->session = NULL;
-    if (session->job_count-- == LT_CONNECTION_REQUESTS_MAX && !session->closed && !session->leaving)
+    (void)job;
+    lt_session_send(session_of(caller), bytes);
+}
+
+/* A request that waited for its turn may come now. */
+static void finished(struct lt_caller *caller, struct lt_job *job)
+{
+    struct lt_session *session = session_of(caller);
+    (void)job;
+    if (caller->job_count == LT_CONNECTION_REQUESTS_MAX - 1 && !session->closed && !session->leaving)
         process_input(session);
-}
-
-bool lt_session_cancel(struct lt_session *session, uint32_t id)
-{
-    for (struct lt_job *job = session->jobs; job; job = job->next)
-        if (job->request->id == id) {
-            atomic_store(&job->cancelled, true);
-            lt_engine_wake(session->server->engine);
-            return true;
-        }
-    return false;
 }
 
 /* --- life --- */
@@ -225,13 +202,7 @@ void lt_session_close(struct lt_session *session)
     if (session->closed)
         return;
     session->closed = true;
-    for (struct lt_job *job = session->jobs; job; job = job->next) {
-        atomic_store(&job->cancelled, true);
-        job->session = NULL;
-    }
-    if (session->jobs)
-        lt_engine_wake(session->server->engine);
-    session->jobs = NULL;
+    lt_caller_abandon(&session->caller, session->server->engine);
     if (session->previous)
         session->previous->next = session->next;
     else
@@ -269,6 +240,7 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
         return;
     }
     session->server = server;
+    session->caller = (struct lt_caller){.deliver = deliver, .finished = finished};
     lt_buffer_init(&session->input, LT_FRAME_BYTES_MAX + READ_BYTES);
     lt_scanner_init(&session->scanner, LT_FRAME_BYTES_MAX, LT_FRAME_ELEMENTS_MAX);
     int failed = listener->type == UV_TCP ? uv_tcp_init(&server->loop, &session->tcp)

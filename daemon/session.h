@@ -9,12 +9,13 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "daemon/job.h"
+#include "daemon/caller.h"
 #include "daemon/server.h"
 #include "proto/buffer.h"
 #include "proto/scanner.h"
 
 struct lt_session {
+    struct lt_caller caller; /* of its jobs */
     struct lt_server *server;
     union {
         uv_handle_t handle;
@@ -25,8 +26,6 @@ struct lt_session {
     struct lt_session *previous, *next;
     struct lt_buffer input;
     struct lt_scanner scanner;
-    struct lt_job *jobs; /* not answered yet */
-    size_t job_count;
     double frame_began;    /* when the first byte of an incomplete frame came; 0 without one */
     double farewell_began; /* when `leaving` was set */
     bool reading;
@@ -39,13 +38,6 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener);
 
 /* Sends whole messages; takes over the buffer's memory. Does nothing but freeing it on a session that is closed. */
 void lt_session_send(struct lt_session *session, struct lt_buffer *bytes);
-
-/* Attaches and detaches a job. */
-void lt_session_add_job(struct lt_session *session, struct lt_job *job);
-void lt_session_remove_job(struct lt_session *session, struct lt_job *job);
-
-/* Marks the job with that request id cancelled; false if there is none. */
-bool lt_session_cancel(struct lt_session *session, uint32_t id);
 
 /* Closes once everything is written. */
 void lt_session_leave(struct lt_session *session);

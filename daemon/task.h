@@ -23,6 +23,7 @@ struct lt_receipt {
     uint64_t encode_operations, refine_operations, mix_operations, decode_operations;
     double tokenize, lookup, encode, refine, mix, decode; /* seconds */
     double first_token;                                   /* seconds from request to first token, 0 before it */
+    size_t cached_tokens;                                 /* of the prompt's spans that hit */
     size_t hits, misses;                                  /* of the prompt's spans */
     size_t restored_spans; /* of the prompt: mixed before, for another prompt that began alike */
     uint32_t completion_tokens, completion_spans;
@@ -66,6 +67,7 @@ struct lt_task {
     struct lt_cache_span answer_span; /* the span that the newest token closed */
     float *answer_latent;             /* [D] */
     const char *finish_reason;        /* NULL while it runs */
+    double last_token;                /* lt_clock_seconds; 0 before the first */
 
     struct lt_scoring scoring; /* score only */
 

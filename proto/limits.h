@@ -18,6 +18,22 @@
 #define LT_ENGINE_QUEUE_MAX 1024       /* requests that wait for the engine */
 #define LT_FRAME_SECONDS_MAX 10        /* from the first byte of a frame to its last */
 
+/* HTTP */
+#define LT_HTTP_BODY_BYTES_MAX (4u << 20)    /* one request's body: JSON may take several bytes for one of a text */
+#define LT_HTTP_BODIES_BYTES_MAX (64u << 20) /* bodies of all requests together */
+#define LT_HTTP_HEADER_BYTES_MAX                                                                                       \
+    (32u << 10) /* of one request; what its connection needs beside comes out of it, too                               \
+                 */
+#define LT_HTTP_CONNECTIONS_MAX 512
+#define LT_HTTP_STREAM_PAUSE (32u << 10) /* bytes of a stream unread by a client: its generation pauses */
+#define LT_HTTP_SEND_BYTES (64u << 10)   /* that the kernel keeps for a connection */
+#define LT_HTTP_INPUTS_MAX 256           /* texts of one request for embeddings */
+#define LT_HTTP_SPANS_MAX 2048           /* whose latents one reply has */
+#define LT_HTTP_SECONDS_IDLE 60          /* without a request, or without reading the answer */
+#define LT_HTTP_TOKENS_MAX 64            /* in the token file */
+#define LT_HTTP_TOKEN_BYTES_MIN 16
+#define LT_HTTP_TOKEN_BYTES_MAX 256
+
 /* Request parameters */
 #define LT_METHOD_NAME_MAX 32
 #define LT_CLIENT_NAME_MAX 64
@@ -72,7 +88,9 @@
 #define LT_CONFIG_LINE_MAX 1024
 
 static_assert(LT_PROMPT_BYTES_MAX < LT_FRAME_BYTES_MAX, "a prompt of the greatest length must fit a frame");
+static_assert(6 * LT_PROMPT_BYTES_MAX < LT_HTTP_BODY_BYTES_MAX, "a prompt must fit, even if JSON escapes all of it");
 static_assert(LT_WRITE_QUEUE_PAUSE < LT_WRITE_QUEUE_MAX, "a slow reader pauses before it is closed");
+static_assert(LT_HTTP_STREAM_PAUSE < LT_WRITE_QUEUE_MAX, "likewise over HTTP");
 static_assert(LT_REPLY_BYTES_MAX < LT_WRITE_QUEUE_MAX, "one reply must fit the write queue");
 static_assert(LT_LATENT_KEYS_MAX <= LT_LATENT_BATCH_MAX, "latent.get is one lookup");
 static_assert(LT_LATENT_KEYS_MAX * 2 * 2048 <= LT_REPLY_BYTES_MAX, "latents of width 2048 in f16 must fit a reply");

@@ -45,11 +45,16 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
 
 static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *request)
 {
-    static const char *const names[] = {"text", "model", "namespace", "ttl_s", NULL};
+    static const char *const names[] = {"text", "model", "latents", "namespace", "ttl_s", NULL};
+    static const char *const choices[] = {"mean", "spans", NULL};
     struct lt_text text;
+    int latents = -1;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error)
+        error = lt_parameter_choice(parameters, "latents", choices, &latents);
+    request->latents = (enum lt_latents)(latents + 1);
     if (error)
         return error;
     const msgpack_object *value = lt_parameter_find(parameters, "text");
@@ -69,7 +74,7 @@ static int read_encode(const struct lt_parameters *parameters, struct lt_encode_
 static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
 {
     static const char *const names[] = {"text", "segments", "model", "namespace", "ttl_s", NULL};
-    static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT, LT_ROLE_ANSWER};
+    static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);

@@ -48,7 +48,7 @@ const char *lt_method_name(enum lt_method method);
 enum lt_segment_role {
     LT_ROLE_DOCUMENT, /* "document": text to know about */
     LT_ROLE_USER,     /* "user": what is asked */
-    LT_ROLE_ANSWER,   /* "answer": what was said to it; in score only */
+    LT_ROLE_ANSWER,   /* "answer": what was said to it */
 };
 
 const char *lt_role_name(enum lt_segment_role role);
@@ -86,9 +86,16 @@ struct lt_generate_request {
     bool stream; /* default true: notifications "token" */
 };
 
+enum lt_latents {
+    LT_LATENTS_NONE,
+    LT_LATENTS_MEAN,  /* "mean": of all spans */
+    LT_LATENTS_SPANS, /* "spans": of each span as well */
+};
+
 struct lt_encode_request {
     char model[LT_MODEL_NAME_MAX + 1];
     struct lt_segment segment; /* role document */
+    enum lt_latents latents;   /* what to send of them, default nothing */
 };
 
 struct lt_score_request {

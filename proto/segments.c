@@ -9,32 +9,27 @@
 #include "proto/alloc.h"
 
 static const char *const role_names[] = {
-    [LT_ROLE_DOCUMENT] = "document", [LT_ROLE_USER] = "user", [LT_ROLE_ANSWER] = "answer"};
+    [LT_ROLE_DOCUMENT] = "document", [LT_ROLE_USER] = "user", [LT_ROLE_ANSWER] = "answer", NULL};
 
 const char *lt_role_name(enum lt_segment_role role)
 {
     return role_names[role];
 }
 
-static int read_role(const struct lt_parameters *inner, enum lt_segment_role last, enum lt_segment_role *ret_role)
+static int read_role(const struct lt_parameters *inner, enum lt_segment_role *ret_role)
 {
-    const char *names[LT_ROLE_ANSWER + 2] = {NULL};
     int role = -1;
-    for (int i = 0; i <= (int)last; i++)
-        names[i] = role_names[i];
-    int error = lt_parameter_choice(inner, "role", names, &role);
+    int error = lt_parameter_choice(inner, "role", role_names, &role);
     if (error)
         return error;
     if (role < 0)
-        return lt_parameter_wrong(
-            inner, "role", last == LT_ROLE_USER ? "\"document\" or \"user\"" : "\"document\", \"user\" or \"answer\"",
-            NULL);
+        return lt_parameter_wrong(inner, "role", "\"document\", \"user\" or \"answer\"", NULL);
     *ret_role = (enum lt_segment_role)role;
     return LT_OK;
 }
 
 static int read_segment(const struct lt_parameters *parameters, const msgpack_object *value, uint32_t index,
-                        enum lt_segment_role last_role, struct lt_segment *segment)
+                        struct lt_segment *segment)
 {
     static const char *const names[] = {"role", "text", NULL};
     char label[48], element[24];
@@ -47,7 +42,7 @@ static int read_segment(const struct lt_parameters *parameters, const msgpack_ob
     struct lt_parameters inner = {value->via.map.ptr, value->via.map.size, label, parameters->error};
     int error = lt_parameters_check_names(&inner, names);
     if (!error)
-        error = read_role(&inner, last_role, &role);
+        error = read_role(&inner, &role);
     if (error)
         return error;
     const msgpack_object *found = lt_parameter_find(&inner, "text");
@@ -94,7 +89,7 @@ int lt_segments_read(const struct lt_parameters *parameters, const struct lt_seg
         return lt_fail_code(parameters->error, LT_ENOMEM);
     *ret_count = segments->via.array.size;
     for (uint32_t i = 0; i < segments->via.array.size; i++) {
-        error = read_segment(parameters, &segments->via.array.ptr[i], i, rule->last_role, *ret_segments + i);
+        error = read_segment(parameters, &segments->via.array.ptr[i], i, *ret_segments + i);
         if (error)
             return error;
         bytes += (*ret_segments)[i].bytes;

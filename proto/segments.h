@@ -6,11 +6,10 @@
 #include "proto/parameters.h"
 
 /* What a method takes: `single` is the parameter that stands for one segment of the role `single_role`; the alternative
- * is "segments", with roles up to and including `last_role` (in the order of enum lt_segment_role). */
+ * is "segments". */
 struct lt_segments_rule {
     const char *single;
     enum lt_segment_role single_role;
-    enum lt_segment_role last_role;
 };
 
 /* Checks everything. *ret_segments is allocated, also after a failure if anything was; its texts still lie in the

@@ -37,6 +37,7 @@ static void print_info(const struct latent_reply *reply)
     print_pair("running for", "%s", show_duration(latent_value_real(latent_value_at(info, "uptime_s"), 0)).text);
     print_pair("socket", "%s", text_at(info, "socket", "none"));
     print_pair("TCP address", "%s", text_at(info, "listen", "none"));
+    print_pair("HTTP address", "%s", text_at(info, "http", "none"));
     print_pair("default model", "%s", text_at(info, "default_model", "none"));
     print_pair("store", "%s", text_at(info, "store.path", "?"));
     print_pair("  used", "%s of %s", show_bytes(uint_at(info, "store.bytes")).text,

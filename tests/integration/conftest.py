@@ -3,6 +3,7 @@
 LATENTD_BUILD names the build folder. Most tests use the tiny random model: its text is noise, and everything else about it is
 real. Tests of what people see use the shipped model."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "clients" / "python")]
 from latentd import Client  # noqa: E402
+from web import Web, free_port  # noqa: E402
 from wire import Connection  # noqa: E402
 
 BUILD = Path(os.environ.get("LATENTD_BUILD", ROOT / "build"))
@@ -78,6 +80,17 @@ def generate(connection, prompt, **options):
     return connection.call("generate", {"prompt": prompt, "temperature": 0, "max_tokens": 24, "stream": False, **options})
 
 
+class WebDaemon(Daemon):
+    """One that also speaks HTTP, on a port of its own."""
+
+    def __init__(self, folder, host="127.0.0.1", arguments=(), **options):
+        self.port = free_port()
+        super().__init__(folder, arguments=["--http", f"{host}:{self.port}", *arguments], **options)
+
+    def web(self, **options):
+        return Web(self.port, **options)
+
+
 def run_daemon(arguments, environment=None):
     """Runs a daemon that is expected to end by itself."""
     return subprocess.run([BUILD / "daemon" / "latentd", *map(str, arguments)], capture_output=True, text=True,
@@ -105,10 +118,10 @@ def make_daemon(tmp_path):
     """Makes daemons, and stops them: a daemon that does not end with status 0 fails the test."""
     made = []
 
-    def make(**options):
+    def make(kind=Daemon, **options):
         folder = tmp_path / f"daemon-{len(made)}"
         folder.mkdir()
-        made.append(Daemon(folder, **options))
+        made.append(kind(folder, **options))
         return made[-1].start()
 
     yield make
@@ -120,6 +133,16 @@ def make_daemon(tmp_path):
 @pytest.fixture
 def daemon(make_daemon):
     return make_daemon()
+
+
+@pytest.fixture
+def make_web_daemon(make_daemon):
+    return functools.partial(make_daemon, kind=WebDaemon)
+
+
+@pytest.fixture
+def web_daemon(make_web_daemon):
+    return make_web_daemon()
 
 
 @pytest.fixture

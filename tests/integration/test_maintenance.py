@@ -237,6 +237,19 @@ def test_backup_refuses(connection, tmp_path):
     assert os.listdir(tmp_path / "empty") == ["data.mdb"]
 
 
+def test_the_python_client(connection, tmp_path):
+    assert connection.namespace_put("a", ttl_s=100).created
+    connection.encode(TEXT, namespace="a")
+    spans = len({span.key for span in connection.encode(TEXT).receipt.spans})
+    assert connection.pin(TEXT)["pinned"] == connection.verify(reencode=True, namespace="public").compared == spans
+    page = connection.scan(namespace="a", count=2)
+    assert len(page.records) == 2 and page.cursor and page.records[0].expires_in_s > 90 and page.records[0].text in TEXT
+    assert connection.scan(page.cursor).records and connection.backup(str(tmp_path / "copy")) > 0
+    assert connection.unpin(TEXT)["unpinned"] == connection.evict(TEXT)["evicted"] == spans
+    assert [space.name for space in connection.namespace_list()] == ["public", "a"]
+    assert connection.flush("a") == spans and connection.flush(all=True) == connection.namespace_remove("a") == 0
+
+
 def test_commands(daemon, tmp_path):
     run_ctl("encode", TEXT, socket=daemon.socket)
     run = run_ctl("verify", "--reencode", socket=daemon.socket)

@@ -155,17 +155,15 @@ def test_streams_left_early_are_cancelled(make_daemon):
         with connection.generate(TEXT, stream=True, **LONG) as closed:
             assert next(closed)
         assert list(closed) == []
-        streams = [connection.generate(f"{TEXT} {number}", stream=True, **LONG) for number in range(20)]
+        streams = [connection.generate(f"{number} {TEXT}", stream=True, **LONG) for number in range(20)]
         assert next(streams[0])
         del streams
         assert wait_until(lambda: connection.stats().running == 0)
-        stats = connection.stats()
-        assert stats.requests_failed >= 3, "those whose first token was read ended by being cancelled"
-        assert stats.completion_tokens == 0, "of the others the model may have had nothing to say"
+        assert connection.stats().requests_failed == 22, "each ended by being cancelled"
 
 
 def test_cancel_by_id(connection):
-    streams = [connection.generate(f"{TEXT} {number}", stream=True, **LONG) for number in range(200)]
+    streams = [connection.generate(f"{number} {TEXT}", stream=True, **LONG) for number in range(200)]
     assert connection.cancel(streams[-1].id) is True
     with pytest.raises(latentd.CancelledError):
         streams[-1].result()
@@ -181,7 +179,7 @@ def test_asyncio_cancels_what_is_left_or_cancelled(make_daemon):
         async with client.generate(TEXT, stream=True, **LONG) as stream:
             assert await anext(stream)
         assert [text async for text in stream] == []
-        asking = [asyncio.create_task(client.generate(f"{TEXT} {number}", **LONG)) for number in range(20)]
+        asking = [asyncio.create_task(client.generate(f"{number} {TEXT}", **LONG)) for number in range(20)]
         while (await client.stats()).running < 20:
             await asyncio.sleep(0)
         for each in asking[1:]:
@@ -283,7 +281,7 @@ def test_connects_again_after_a_restart(make_daemon, how):
 def test_a_daemon_that_dies_in_mid_stream(make_daemon):
     daemon = make_daemon(model=SHIPPED)
     with daemon.connect() as connection:
-        streams = [connection.generate(f"{TEXT} {number}", stream=True, max_tokens=800) for number in range(50)]
+        streams = [connection.generate(f"{number} {TEXT}", stream=True, max_tokens=800) for number in range(50)]
         assert next(streams[0])
         assert daemon.stop(signal.SIGKILL) == -signal.SIGKILL
         for stream in streams[1:]:

@@ -15,8 +15,8 @@
 
 static char file[] = "/tmp/latentd-test-config-XXXXXX";
 
-static const char *const variables[] = {"STORE",      "SOCKET",      "MODEL",   "LISTEN",    "BUDGET",
-                                        "DURABILITY", "LATENT_TYPE", "THREADS", "LOG_LEVEL", "CONFIG"};
+static const char *const variables[] = {"STORE",       "SOCKET",  "MODEL",     "LISTEN", "BUDGET", "DURABILITY",
+                                        "LATENT_TYPE", "THREADS", "LOG_LEVEL", "CONFIG", "HTTP",   "HTTP_TOKEN_FILE"};
 
 static int make_file(void **state)
 {
@@ -81,6 +81,7 @@ static void fills_in_defaults(void **state)
     assert_int_equal(config.latent_type, LT_LATENT_I8);
     assert_int_equal(config.threads, 0);
     assert_null(config.listen);
+    assert_null(config.http);
     lt_config_finish(&config);
 
     setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);

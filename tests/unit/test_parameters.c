@@ -216,8 +216,9 @@ static void checks_segments(void **state)
     lt_write_array(&writer, 2);
     write_segment("user", "a", 1);
     write_segment("system", "b", 1);
-    expect_error(LT_EPARAM,
-                 "generate: segments[1]: role must be \"document\" or \"user\"; found the string \"system\"");
+    expect_error(
+        LT_EPARAM,
+        "generate: segments[1]: role must be \"document\" or \"user\" or \"answer\"; found the string \"system\"");
     write_one("generate", "segments");
     lt_write_array(&writer, 1);
     lt_write_text(&writer, "a");
@@ -233,7 +234,7 @@ static void checks_segments(void **state)
     lt_write_map(&writer, 1);
     lt_write_text(&writer, "text");
     lt_write_text(&writer, "a");
-    expect_error(LT_EPARAM, "generate: segments[0]: role is missing; it must be \"document\" or \"user\"");
+    expect_error(LT_EPARAM, "generate: segments[0]: role is missing; it must be \"document\", \"user\" or \"answer\"");
     write_one("generate", "segments");
     lt_write_array(&writer, 0);
     expect_error(LT_EPARAM, "generate: segments must be an array of 1 to 256; found an array of 0");

@@ -18,8 +18,8 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Info, Model, Operations, Receipt, Score, SegmentScore, Span, Stats,
-                      StoreInfo, Timings, Usage)
+from .results import (Counters, Encoding, Generation, Hello, Info, Model, Namespace, Operations, Page, Receipt, Record, Score, SegmentScore,
+                      Span, Stats, StoreInfo, Timings, Usage, Verified)
 
 __version__ = "0.1.0"
 
@@ -27,7 +27,7 @@ __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError", "BadStoreError",
     "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
     "Encoding", "Error", "FullError", "GenerateOptions", "Generation", "Hello", "Info", "InternalError", "InvalidUtf8Error",
-    "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "NotFoundError", "Operations", "OutOfMemoryError",
-    "Receipt", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
-    "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "user",
+    "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Namespace", "NotFoundError", "Operations", "OutOfMemoryError",
+    "Page", "Receipt", "Record", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
+    "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "Verified", "answer", "document", "user",
 ]

@@ -138,6 +138,7 @@ class Counters:
     requests: int = 0
     requests_failed: int = 0
     prompt_tokens: int = 0
+    prompt_tokens_cached: int = 0
     completion_tokens: int = 0
     operations: int = 0
     uptime_s: float = 0.0
@@ -177,6 +178,7 @@ class Info:
     store: StoreInfo
     socket: str
     listen: str | None
+    http: str | None
     compute_kernel: str
     """"avx512", "avx2" or "plain"."""
     threads: int
@@ -202,6 +204,58 @@ class Model:
     encoder_fingerprint: str | None
     """Models of the same share their latents; None of a token-level model, which makes none."""
     default: bool
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """Who meets only his own latents."""
+    name: str
+    quota_bytes: int
+    """0: none."""
+    ttl_s: int
+    """0: its latents never expire."""
+    entries: int = 0
+    bytes: int = 0
+    created: bool = False
+    """By this `namespace_put`."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stored latent. What is None but for `expires_in_s` is not known: of a record that is not sound, all behind `sound`."""
+    key: str
+    bytes: int
+    pinned: bool
+    sound: bool
+    text: str | None = None
+    model: str | None = None
+    tokens: int | None = None
+    type: str | None = None
+    namespace: str | None = None
+    age_s: int | None = None
+    expires_in_s: int | None = None
+    """None: never."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of what is stored."""
+    records: tuple[Record, ...]
+    cursor: str | None
+    """Where the next page begins; None is the end."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a check of all records has found and done."""
+    checked: int
+    sound: int
+    damaged: int
+    compared: int
+    mismatched: int
+    unknown: int
+    healed: int
+    removed: int
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,53 @@
+"""OpenAI's own client (npm package openai, its version in tests/openai/package-lock.json) uses the daemon, unchanged."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT, clean_environment, wait_until
+
+FOLDER = ROOT / "tests" / "openai"
+TOKEN = "a-token-of-24-characters"
+
+
+def run(*command):
+    return subprocess.run(list(map(str, command)), cwd=FOLDER, capture_output=True, text=True, timeout=300,
+                          env=clean_environment())
+
+
+@pytest.fixture(scope="module")
+def package():
+    if not shutil.which("npm"):
+        pytest.skip("Node.js is not installed")
+    if not (FOLDER / "node_modules" / "openai").is_dir():
+        fetched = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
+        if any(reason in fetched.stderr for reason in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT")):
+            pytest.skip("the registry of npm cannot be reached")
+        assert fetched.returncode == 0, fetched.stderr
+
+
+def test_official_client(package, make_web_daemon, tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text(TOKEN)
+    daemon = make_web_daemon(arguments=["--http-token-file", tokens])
+    used = run("node", "use.mjs", f"http://127.0.0.1:{daemon.port}/v1", TOKEN)
+    assert used.returncode == 0, used.stderr
+    said = json.loads(used.stdout)
+    with daemon.web(headers={"Authorization": f"Bearer {TOKEN}"}) as web:
+        plain = web.complete("The King had a wife with golden hair.", max_tokens=16).json
+
+    assert said["models"] == ["tiny"]
+    assert said["completion"]["choices"] == plain["choices"]
+    assert said["completionStream"] == plain["choices"][0]["text"]
+    chat = said["chat"]["choices"][0]
+    assert chat["message"]["role"] == "assistant" and chat["message"]["content"] == said["chatStream"] == said["chatHelper"]
+    assert said["usage"]["completion_tokens"] == 16 == said["chat"]["usage"]["completion_tokens"]
+    assert said["usage"]["prompt_tokens_details"]["cached_tokens"] == said["usage"]["prompt_tokens"], "it was asked before"
+    assert said["embedding"] == pytest.approx(said["embeddingFloat"], abs=1e-6) and len(said["embedding"]) > 1
+
+    assert said["refused"]["kind"] == "BadRequestError" and said["refused"]["param"] == "n"
+    assert said["unknown"]["kind"] == "NotFoundError" and said["unknown"]["code"] == "model_not_found"
+    assert said["stranger"]["kind"] == "AuthenticationError" and said["stranger"]["status"] == 401
+    assert wait_until(lambda: daemon.stats()["running"] == 0), "the stream that was left is cancelled"
