@@ -17,6 +17,10 @@ static const lt_background_method methods[LT_METHOD_COUNT] = {
     [LT_METHOD_SCAN] = lt_background_scan,
     [LT_METHOD_VERIFY] = lt_background_verify,
     [LT_METHOD_BACKUP] = lt_background_backup,
+    [LT_METHOD_EXPORT_BEGIN] = lt_background_export_begin,
+    [LT_METHOD_EXPORT_READ] = lt_background_export_read,
+    [LT_METHOD_IMPORT_WRITE] = lt_background_import_write,
+    [LT_METHOD_IMPORT_END] = lt_background_import_end,
 };
 
 bool lt_background_takes(enum lt_method method)
@@ -50,6 +54,7 @@ static void run(uv_work_t *work)
     int code = methods[request->method](background, &writer, &error);
     if (code == LT_OK && writer.error)
         lt_fail_code(&error, code = writer.error);
+    background->failed = code != LT_OK;
     if (code)
         write_failure(background, &writer, &error);
 }
@@ -71,13 +76,16 @@ static void after(uv_work_t *work, int status)
 {
     struct lt_background *background = work->data;
     (void)status; /* nobody cancels work that waits */
+    bool over = background->failed || background->job.request->method == LT_METHOD_IMPORT_END;
+    lt_transfer_leave(background->job.caller, background->transfer, over);
     unlink_running(background);
     lt_dispatch_finish(background->server, &background->job);
 }
 
 static bool takes_long(enum lt_method method)
 {
-    return method == LT_METHOD_VERIFY || method == LT_METHOD_BACKUP;
+    return method == LT_METHOD_VERIFY || method == LT_METHOD_BACKUP || method == LT_METHOD_EXPORT_BEGIN ||
+           method == LT_METHOD_IMPORT_END;
 }
 
 static const struct lt_background *find_long(const struct lt_server *server)
@@ -104,9 +112,12 @@ int lt_background_start(struct lt_server *server, struct lt_caller *caller, stru
     background->work.data = background;
     background->job.request = request;
     background->job.received = lt_clock_seconds();
+    if (code == LT_OK)
+        code = lt_transfer_enter(server, caller, request, &background->transfer, error);
     if (code == LT_OK && uv_queue_work(&server->loop, &background->work, run, after) != 0)
         code = lt_fail_code(error, LT_EINTERNAL);
     if (code) {
+        lt_transfer_leave(caller, background->transfer, true);
         lt_free(background);
         return code;
     }

@@ -8,6 +8,7 @@
 
 #include "daemon/job.h"
 #include "daemon/server.h"
+#include "daemon/transfer.h"
 #include "proto/writer.h"
 
 struct lt_background {
@@ -16,6 +17,8 @@ struct lt_background {
     uv_work_t work;
     struct lt_background *previous, *next; /* loop: those that run */
     atomic_uint_fast64_t done, total;      /* what the client is told of progress; 0 of 0: nothing yet */
+    struct lt_transfer *transfer;          /* the pack that it works on, or NULL */
+    bool failed;                           /* the pool: it was answered with an error */
     uint64_t told;                         /* loop: `done` when it was told last */
 };
 
@@ -43,6 +46,10 @@ int lt_background_evict(struct lt_background *background, struct lt_writer *writ
 int lt_background_flush(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_verify(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_backup(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_export_begin(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_export_read(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_import_write(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
+int lt_background_import_end(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 int lt_background_scan(struct lt_background *background, struct lt_writer *writer, struct lt_error *error);
 
 #endif

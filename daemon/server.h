@@ -40,6 +40,7 @@ struct lt_server {
     size_t session_count;
     size_t job_count;                  /* jobs that the engine or the pool has */
     struct lt_background *backgrounds; /* those that the pool has */
+    size_t transfer_count;             /* packs on their way */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */

@@ -137,3 +137,35 @@ int lt_backup_request_read(const struct lt_parameters *parameters, struct lt_bac
         return lt_parameter_wrong(parameters, "path", "an absolute path of a folder on the daemon's machine", path);
     return error;
 }
+
+static int read_data(const struct lt_parameters *parameters, struct lt_pack_request *request)
+{
+    const msgpack_object *data = lt_parameter_find(parameters, "data");
+    if (!data || data->type != MSGPACK_OBJECT_BIN || data->via.bin.size == 0 || data->via.bin.size > LT_PACK_PIECE_MAX)
+        return lt_parameter_wrong(parameters, "data", "a binary of 1 to 524288 bytes", data);
+    char *copy = lt_malloc(data->via.bin.size);
+    if (!copy)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    memcpy(copy, data->via.bin.ptr, data->via.bin.size);
+    request->data = (struct lt_text){copy, data->via.bin.size};
+    return LT_OK;
+}
+
+int lt_pack_request_read(const struct lt_parameters *parameters, enum lt_method method, struct lt_pack_request *request)
+{
+    static const char *const of_begin[] = {"model", "namespace", NULL}, *const of_read[] = {"offset", NULL},
+                             *const of_write[] = {"offset", "data", NULL},
+                             *const of_end[] = {"namespace", "ttl_s", NULL};
+    bool reads = method == LT_METHOD_EXPORT_READ, writes = method == LT_METHOD_IMPORT_WRITE;
+    int error = lt_parameters_check_names(parameters, reads                              ? of_read
+                                                      : writes                           ? of_write
+                                                      : method == LT_METHOD_EXPORT_BEGIN ? of_begin
+                                                                                         : of_end);
+    if (!error && method == LT_METHOD_EXPORT_BEGIN)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error && (reads || writes) && !lt_parameter_find(parameters, "offset"))
+        return lt_parameter_wrong(parameters, "offset", "an integer from 0", NULL);
+    if (!error && (reads || writes))
+        error = lt_parameter_uint(parameters, "offset", 0, INT64_MAX, &request->offset);
+    return !error && writes ? read_data(parameters, request) : error;
+}

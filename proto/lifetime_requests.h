@@ -17,5 +17,7 @@ int lt_flush_request_read(const struct lt_parameters *parameters, struct lt_flus
 int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_request *request);
 int lt_verify_request_read(const struct lt_parameters *parameters, struct lt_verify_request *request);
 int lt_backup_request_read(const struct lt_parameters *parameters, struct lt_backup_request *request);
+int lt_pack_request_read(const struct lt_parameters *parameters, enum lt_method method,
+                         struct lt_pack_request *request);
 
 #endif

@@ -138,6 +138,11 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
         return lt_verify_request_read(parameters, &request->verify);
     case LT_METHOD_BACKUP:
         return lt_backup_request_read(parameters, &request->backup);
+    case LT_METHOD_EXPORT_BEGIN:
+    case LT_METHOD_EXPORT_READ:
+    case LT_METHOD_IMPORT_WRITE:
+    case LT_METHOD_IMPORT_END:
+        return lt_pack_request_read(parameters, request->method, &request->pack);
     case LT_METHOD_CANCEL:
         return read_cancel(parameters, &request->cancel);
     default:
@@ -282,6 +287,9 @@ void lt_request_destroy(struct lt_request *request)
     case LT_METHOD_EVICT:
         lt_free(request->keys.keys);
         lt_free((char *)request->keys.text.text);
+        break;
+    case LT_METHOD_IMPORT_WRITE:
+        lt_free((char *)request->pack.data.text);
         break;
     default:
         break;

@@ -30,6 +30,10 @@
     X(SCAN, "scan")                                                                                                    \
     X(VERIFY, "verify")                                                                                                \
     X(BACKUP, "backup")                                                                                                \
+    X(EXPORT_BEGIN, "export.begin")                                                                                    \
+    X(EXPORT_READ, "export.read")                                                                                      \
+    X(IMPORT_WRITE, "import.write")                                                                                    \
+    X(IMPORT_END, "import.end")                                                                                        \
     X(STATS, "stats")                                                                                                  \
     X(INFO, "info")                                                                                                    \
     X(MODELS, "models")                                                                                                \
@@ -145,6 +149,12 @@ struct lt_backup_request {
     char path[LT_PATH_BYTES_MAX + 1]; /* absolute */
 };
 
+struct lt_pack_request {
+    char model[LT_MODEL_NAME_MAX + 1]; /* of export.begin */
+    uint64_t offset;                   /* of export.read and import.write */
+    struct lt_text data;               /* of import.write; owned */
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -172,6 +182,7 @@ struct lt_request {
         struct lt_scan_request scan;
         struct lt_verify_request verify;
         struct lt_backup_request backup;
+        struct lt_pack_request pack;
         struct lt_cancel_request cancel;
     };
 };

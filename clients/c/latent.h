@@ -251,6 +251,24 @@ int latent_encode(struct latent *latent, const char *model, const char *text, si
                   struct latent_encoding *ret_encoding);
 void latent_encoding_finish(struct latent_encoding *encoding);
 
+/* ---- Packs: latents in one file, for another machine ---- */
+
+/* Takes a piece of a pack; not 0 gives up. */
+typedef int (*latent_write_function)(const void *piece, size_t bytes, void *data);
+
+/* Fills a piece of at most `bytes` bytes; returns how many there are, 0 at the end, negative to give up. */
+typedef long (*latent_read_function)(void *piece, size_t bytes, void *data);
+
+/* Writes the latents of the namespace (latent_set_namespace) as a pack, those of the encoder of `model` (NULL: the
+ * default model). The reply has `records`, `bytes`, `size` and `skipped`. LATENT_EIO if `write` gave up. */
+int latent_export(struct latent *latent, const char *model, latent_write_function write, void *data,
+                  struct latent_reply **ret_reply);
+
+/* Takes a pack into the namespace, all of it or nothing. The reply has `records`, `expired` and `model`.
+ * LATENT_ECORRUPT, LATENT_EFORMAT (of another encoder, or a later version), LATENT_ETOOLARGE; LATENT_EIO if `read` gave
+ * up. */
+int latent_import(struct latent *latent, latent_read_function read, void *data, struct latent_reply **ret_reply);
+
 /* ---- Score: how well a model predicts a text ---- */
 
 struct latent_score {

@@ -18,6 +18,8 @@ static const char overview[] =
     "  scan              list what is stored\n"
     "  verify            check every record and mend what is damaged\n"
     "  backup DIR        copy the store while it is in use\n"
+    "  export FILE       latents as a pack, for another machine\n"
+    "  import FILE       take a pack, all of it or nothing\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  stats             what was reused and what was computed\n"
     "  info              the daemon, its store and its limits\n"
@@ -102,6 +104,13 @@ static const char *const texts[COMMAND_COUNT] = {
         "Usage: latentctl backup [--json] DIR\n"
         "Copy the store to DIR on the daemon's machine, which must not exist or be empty, while prompts\n"
         "are answered. A daemon can be started on the copy.\n",
+    [COMMAND_EXPORT] =
+        "Usage: latentctl export [--namespace NAME] [--model NAME] [--json] FILE\n"
+        "Write the latents of a namespace (public) that the encoder of a model made to FILE, as a pack.\n",
+    [COMMAND_IMPORT] =
+        "Usage: latentctl import [--namespace NAME] [--ttl TIME] [--json] FILE|-\n"
+        "Take a pack into a namespace (public). A pack that is damaged, cut off, too large or of an encoder\n"
+        "that is not served is refused, and nothing of it stays.\n",
     [COMMAND_BENCH] =
         "Usage: latentctl bench [--model NAME] [--json]\n"
         "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"

@@ -12,7 +12,8 @@ static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_SHUTDOWN] = command_shutdown,   [COMMAND_SCORE] = command_score,   [COMMAND_BENCH] = command_bench,
     [COMMAND_NAMESPACE] = command_namespace, [COMMAND_PIN] = command_pin,       [COMMAND_UNPIN] = command_unpin,
     [COMMAND_EVICT] = command_evict,         [COMMAND_FLUSH] = command_flush,   [COMMAND_SCAN] = command_scan,
-    [COMMAND_VERIFY] = command_verify,       [COMMAND_BACKUP] = command_backup,
+    [COMMAND_VERIFY] = command_verify,       [COMMAND_BACKUP] = command_backup, [COMMAND_EXPORT] = command_export,
+    [COMMAND_IMPORT] = command_import,
 };
 
 int report_failure(const struct context *context, int code, const char *message)

@@ -11,6 +11,7 @@
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
 #define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_PACKS (FOR(COMMAND_EXPORT) | FOR(COMMAND_IMPORT))
 #define FOR_LATENTS (FOR(COMMAND_PIN) | FOR(COMMAND_UNPIN) | FOR(COMMAND_EVICT))
 #define FOR_TEXTS (FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE))
 
@@ -24,6 +25,7 @@ static const struct {
     [COMMAND_UNPIN] = {"unpin", 0, 1},         [COMMAND_EVICT] = {"evict", 0, 1},
     [COMMAND_FLUSH] = {"flush", 0, 0},         [COMMAND_SCAN] = {"scan", 0, 0},
     [COMMAND_VERIFY] = {"verify", 0, 0},       [COMMAND_BACKUP] = {"backup", 1, 1},
+    [COMMAND_EXPORT] = {"export", 1, 1},       [COMMAND_IMPORT] = {"import", 1, 1},
     [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
     [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
@@ -94,7 +96,7 @@ static unsigned commands_of(int option)
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
     case OPTION_NAMESPACE:
-        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN) | FOR(COMMAND_VERIFY);
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN) | FOR(COMMAND_VERIFY) | FOR_PACKS;
     case OPTION_REENCODE:
         return FOR(COMMAND_VERIFY);
     case OPTION_KEY:
@@ -105,11 +107,11 @@ static unsigned commands_of(int option)
     case OPTION_YES:
         return FOR(COMMAND_FLUSH);
     case OPTION_TTL:
-        return FOR_TEXTS | FOR(COMMAND_NAMESPACE);
+        return FOR_TEXTS | FOR(COMMAND_NAMESPACE) | FOR(COMMAND_IMPORT);
     case OPTION_QUOTA:
         return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
-        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH);
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH) | FOR(COMMAND_EXPORT);
     default:
         return FOR_GENERATE;
     }

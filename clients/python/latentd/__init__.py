@@ -18,7 +18,7 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Info, Model, Namespace, Operations, Page, Receipt, Record, Score, SegmentScore,
+from .results import (Counters, Encoding, Generation, Hello, Imported, Info, Model, Namespace, Operations, Page, Receipt, Record, Score, SegmentScore,
                       Span, Stats, StoreInfo, Timings, Usage, Verified)
 
 __version__ = "0.1.0"
@@ -26,7 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError", "BadStoreError",
     "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
-    "Encoding", "Error", "FullError", "GenerateOptions", "Generation", "Hello", "Info", "InternalError", "InvalidUtf8Error",
+    "Encoding", "Error", "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info", "InternalError", "InvalidUtf8Error",
     "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Namespace", "NotFoundError", "Operations", "OutOfMemoryError",
     "Page", "Receipt", "Record", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
     "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "Verified", "answer", "document", "user",

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 from .latents import Latents, read_latents
 from .reading import read
-from .results import Encoding, Generation, Hello, Info, Model, Namespace, Page, Score, Stats, Verified
+from .results import Encoding, Generation, Hello, Imported, Info, Model, Namespace, Page, Score, Stats, Verified
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -151,6 +151,27 @@ def scan(cursor: str | None = None, *, count: int | None = None, namespace: str 
 def verify(*, reencode: bool | None = None, namespace: str | None = None) -> Call[Verified]:
     """Checks every record and mends what fails; with `reencode` each latent is encoded again and compared."""
     return Call("verify", chosen(reencode=reencode, namespace=namespace), into(Verified))
+
+
+def export_begin(*, model: str | None = None, namespace: str | None = None) -> Call[dict[str, int]]:
+    """Makes a pack of a namespace's latents, to be read with `export_read` on the same connection. Returns counts: `records`,
+    `bytes`, `skipped`, and its `size`."""
+    return Call("export.begin", chosen(model=model, namespace=namespace), into(dict[str, int]))
+
+
+def export_read(offset: int) -> Call[bytes]:
+    """The piece of the pack that begins there, of 512 KiB at most; empty at the end."""
+    return Call("export.read", {"offset": offset}, into(bytes, "data"))
+
+
+def import_write(offset: int, data: bytes) -> Call[int]:
+    """Hands over the piece of a pack that begins there, in order from 0, of 512 KiB at most. Returns how much has come."""
+    return Call("import.write", {"offset": offset, "data": data}, into(int, "received"))
+
+
+def import_end(*, namespace: str | None = None, ttl_s: int | None = None) -> Call[Imported]:
+    """Takes the pack that was handed over on the same connection into a namespace, all of it or nothing."""
+    return Call("import.end", chosen(namespace=namespace, ttl_s=ttl_s), into(Imported))
 
 
 def backup(path: str) -> Call[int]:

@@ -246,6 +246,15 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Imported:
+    """What was taken of a pack."""
+    records: int
+    expired: int
+    """Whose time is over; they were not taken."""
+    model: str
+
+
+@dataclass(frozen=True)
 class Verified:
     """What a check of all records has found and done."""
     checked: int
