@@ -118,11 +118,43 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
         lt_span_key(fingerprint, span->space->salt, span->space->salt_bytes, span->tokens, span->count, &span->key);
         r->distinct_of[i] = find_distinct(r, i, &span->key);
     }
-    for (size_t start = 0; start < r->distinct; start += LT_LATENT_BATCH_MAX) {
+    for (size_t start = 0; cache->store && start < r->distinct; start += LT_LATENT_BATCH_MAX) {
         size_t batch = r->distinct - start < LT_LATENT_BATCH_MAX ? r->distinct - start : LT_LATENT_BATCH_MAX;
         /* A store that cannot be read is a store full of misses: it says so itself in its counters. */
         (void)lt_store_get(cache->store, r->latents + start, batch, r->lookups + start);
     }
+}
+
+/* Says of spans that seem to be new which of them another encoder has encoded. */
+static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
+{
+    const uint8_t(*encoders)[LT_ENCODER_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
+    size_t encoder_count = cache->store ? lt_store_encoders(cache->store, &encoders) : 0, unknown = 0;
+    for (size_t d = 0; d < r->distinct; d++)
+        unknown += r->lookups[d] == LT_LOOKUP_MISS_NEW;
+    if (!unknown || encoder_count < 2)
+        return LT_OK;
+    struct lt_span_key *keys = lt_malloc(unknown * sizeof *keys);
+    bool *holds = lt_malloc(unknown * sizeof *holds);
+    int code = keys && holds ? LT_OK : LT_ENOMEM;
+    for (size_t e = 0; code == LT_OK && e < encoder_count; e++) {
+        size_t count = 0, next = 0;
+        if (memcmp(encoders[e], own, LT_ENCODER_BYTES) == 0)
+            continue;
+        for (size_t d = 0; d < r->distinct; d++) {
+            const struct lt_cache_span *span = r->spans[r->first[d]];
+            if (r->lookups[d] == LT_LOOKUP_MISS_NEW)
+                lt_span_key(encoders[e], span->space->salt, span->space->salt_bytes, span->tokens, span->count,
+                            &keys[count++]);
+        }
+        lt_store_holds(cache->store, keys, count, holds);
+        for (size_t d = 0; d < r->distinct; d++)
+            if (r->lookups[d] == LT_LOOKUP_MISS_NEW && holds[next++])
+                r->lookups[d] = LT_LOOKUP_MISS_ENCODER;
+    }
+    lt_free(keys);
+    lt_free(holds);
+    return code;
 }
 
 /* Encodes every distinct latent that was missed, and offers it to the store. */
@@ -159,13 +191,15 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
         lt_latent_narrow(r->items[i].latent, latent);
         latent->namespace_id = space->id;
         latent->expires = space->ttl_seconds ? now + space->ttl_seconds + 1 : 0; /* `now` is cut to a second */
-        if (lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
+        if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
-    lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
-    lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
-    lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
+    if (cache->counters) {
+        lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
+        lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
+        lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
+    }
     return LT_OK;
 }
 
@@ -185,8 +219,9 @@ static void count_for_namespaces(struct lt_store *store, const struct resolving 
 {
     static const enum lt_namespace_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_NAMESPACE_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_NAMESPACE_MISSES_EVICTED,
-        [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED,
-        [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,      [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,
+        [LT_LOOKUP_MISS_ENCODER] = LT_NAMESPACE_MISSES_ENCODER, [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT,
+        [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED, [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,
     };
     for (size_t i = 0; i < r->count;) {
         uint64_t amounts[LT_NAMESPACE_COUNTERS] = {0};
@@ -197,12 +232,13 @@ static void count_for_namespaces(struct lt_store *store, const struct resolving 
     }
 }
 
-static void count_outcomes(struct lt_counters *counters, const struct resolving *r)
+static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
 {
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
         [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_COUNTER_MISSES_EXPIRED,
-        [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,      [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+        [LT_LOOKUP_MISS_ENCODER] = LT_COUNTER_MISSES_ENCODER, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
     };
     size_t hits = 0;
     for (size_t i = 0; i < r->count; i++) {
@@ -213,6 +249,10 @@ static void count_outcomes(struct lt_counters *counters, const struct resolving 
     lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, r->count);
     lt_count(counters, LT_COUNTER_SPAN_HITS, hits);
     lt_count(counters, LT_COUNTER_SPAN_MISSES, r->count - hits);
+    if (r->items) {
+        lt_count(counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * time->encode));
+        lt_observe(counters, LT_HISTOGRAM_ENCODE, time->encode);
+    }
 }
 
 int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struct lt_workspace *workspace,
@@ -229,17 +269,17 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     int code = prepare(&r);
     if (code == LT_OK) {
         look_up(cache, &r);
+        code = look_for_other_encoders(cache, &r);
         looked_up = lt_clock_seconds();
-        code = encode_misses(cache, &r, workspace);
     }
+    if (code == LT_OK)
+        code = encode_misses(cache, &r, workspace);
     if (code == LT_OK) {
         hand_out(&r);
-        count_outcomes(cache->counters, &r);
-        count_for_namespaces(cache->store, &r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
-        if (r.items) {
-            lt_count(cache->counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * ret_time->encode));
-            lt_observe(cache->counters, LT_HISTOGRAM_ENCODE, ret_time->encode);
+        if (cache->counters) {
+            count_outcomes(cache->counters, &r, ret_time);
+            count_for_namespaces(cache->store, &r);
         }
     }
     finish(&r);

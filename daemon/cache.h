@@ -34,7 +34,8 @@ struct lt_cache_time {
     double encode;
 };
 
-/* `type`: how latents are stored. LT_ENOMEM. */
+/* `type`: how latents are stored. `counters` NULL makes a cache that leaves no trace: it counts nothing and stores
+ * nothing. `store` NULL as well: it finds nothing either. LT_ENOMEM. */
 int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
                     struct lt_cache **ret_cache);
 void lt_cache_destroy(struct lt_cache *cache);

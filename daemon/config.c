@@ -15,6 +15,7 @@
 #include "proto/alloc.h"
 
 #define BUDGET_DEFAULT (1ull << 30)
+#define MEMORY_DEFAULT (64ull << 20)
 #define STATES_DEFAULT (128ull << 20)
 #define THREADS_MAX 1024
 
@@ -30,6 +31,7 @@ const char lt_config_help[] =
     "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only, unless\n"
     "  --http-token-file FILE  names tokens, one a line, that clients must send as Authorization: Bearer\n"
     "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
+    "  --memory SIZE      bytes in memory for hot latents   (default 64M; 0 keeps none)\n"
     "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
     "  --durability MODE  group, sync or relaxed           (default group)\n"
     "  --latent-type TYPE how latents are stored, i8 or f16 (default i8)\n"
@@ -50,6 +52,7 @@ enum setting {
     HTTP,
     HTTP_TOKEN_FILE,
     BUDGET,
+    MEMORY,
     STATES,
     DURABILITY,
     LATENT_TYPE,
@@ -68,6 +71,7 @@ static const struct {
     [HTTP] = {"http", "http", "LATENTD_HTTP"},
     [HTTP_TOKEN_FILE] = {"http_token_file", "http-token-file", "LATENTD_HTTP_TOKEN_FILE"},
     [BUDGET] = {"budget", "budget", "LATENTD_BUDGET"},
+    [MEMORY] = {"memory", "memory", "LATENTD_MEMORY"},
     [STATES] = {"states", "states", "LATENTD_STATES"},
     [DURABILITY] = {"durability", "durability", "LATENTD_DURABILITY"},
     [LATENT_TYPE] = {"latent_type", "latent-type", "LATENTD_LATENT_TYPE"},
@@ -143,9 +147,10 @@ static int apply_budget(struct lt_config *config, const char *value, const char 
     return LT_OK;
 }
 
-static int apply_states(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+/* A size that may be 0. */
+static int apply_size(uint64_t *where, const char *value, const char *source, struct lt_error *error)
 {
-    if (!parse_size(value, &config->state_bytes))
+    if (!parse_size(value, where))
         return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size, such as 0, 64M or 1G", source, value);
     return LT_OK;
 }
@@ -203,7 +208,9 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
     case BUDGET:
         return apply_budget(config, value, source, error);
     case STATES:
-        return apply_states(config, value, source, error);
+        return apply_size(&config->state_bytes, value, source, error);
+    case MEMORY:
+        return apply_size(&config->memory_bytes, value, source, error);
     case DURABILITY:
         return apply_durability(config, value, source, error);
     case LATENT_TYPE:
@@ -385,6 +392,7 @@ int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_c
                    enum lt_config_outcome *ret_outcome, struct lt_error *error)
 {
     struct lt_config config = {.budget_bytes = BUDGET_DEFAULT,
+                               .memory_bytes = MEMORY_DEFAULT,
                                .state_bytes = STATES_DEFAULT,
                                .latent_type = LT_LATENT_I8,
                                .log_level = LT_LOG_INFO};

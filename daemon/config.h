@@ -21,7 +21,8 @@ struct lt_config {
     char *http_token_file; /* or NULL: whoever reaches the address may use it */
     char *file;            /* config file, or NULL */
     uint64_t budget_bytes;
-    uint64_t state_bytes; /* in memory, for mixed states of prompts */
+    uint64_t state_bytes;  /* in memory, for mixed states of prompts */
+    uint64_t memory_bytes; /* for the latents that are asked for most */
     enum lt_durability durability;
     enum lt_latent_type latent_type;
     int threads; /* 0: one for each processor */

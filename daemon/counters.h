@@ -31,7 +31,8 @@
     X(UPTIME_SECONDS, "uptime_s")                                                                                      \
     X(SPANS_RESTORED, "spans_restored")                                                                                \
     X(MISSES_EXPIRED, "misses_expired")                                                                                \
-    X(PROMPT_TOKENS_CACHED, "prompt_tokens_cached")
+    X(PROMPT_TOKENS_CACHED, "prompt_tokens_cached")                                                                    \
+    X(MISSES_ENCODER, "misses_encoder")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

@@ -130,7 +130,7 @@ static void answer(struct lt_session *session, const struct lt_request *request)
 static bool needs_engine(enum lt_method method)
 {
     return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE ||
-           method == LT_METHOD_LATENT_GET;
+           method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR || method == LT_METHOD_LATENT_GET;
 }
 
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)

@@ -8,8 +8,10 @@
 #include "daemon/cache.h"
 #include "daemon/clock.h"
 #include "daemon/cycle.h"
+#include "daemon/explaining.h"
 #include "daemon/generation.h"
 #include "daemon/latent_get.h"
+#include "daemon/near.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
@@ -23,6 +25,8 @@ struct lt_engine {
     enum lt_latent_type latent_type;
     struct lt_counters *counters;
     struct lt_cache *cache;
+    struct lt_explaining *explaining;
+    struct lt_near *near;
     void (*wake_loop)(void *context);
     void *context;
     pthread_t thread;
@@ -87,6 +91,15 @@ static void answer_written(struct lt_engine *engine, struct lt_job *job, struct 
     }
 }
 
+/* The last word of those who do more than a task; of near from its own thread. */
+static void answer_for(void *context, struct lt_job *job, struct lt_buffer *bytes, const struct lt_error *error)
+{
+    if (error)
+        answer_error(context, job, error);
+    else
+        answer(context, job, bytes);
+}
+
 /* --- ends of tasks --- */
 
 static void remove_task(struct lt_engine *engine, struct lt_task *task)
@@ -108,7 +121,6 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
 {
     struct lt_buffer bytes;
     struct lt_writer writer;
-    const struct lt_receipt *receipt = &task->receipt;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
     switch (task->job->request->method) {
@@ -121,18 +133,7 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     default:
         lt_reply_encoding(&writer, task);
     }
-    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
-    lt_count(engine->counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
-    lt_count(engine->counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
-    lt_count(engine->counters, LT_COUNTER_OPERATIONS,
-             receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
-                 receipt->decode_operations);
-    lt_count(engine->counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
-    if (lt_task_generates(task) && task->served->states) {
-        lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->states_age,
-                       task->sequence);
-        task->sequence = NULL;
-    }
+    lt_task_settle(task, engine->counters);
     answer_written(engine, task->job, &bytes, writer.error);
     remove_task(engine, task);
 }
@@ -166,6 +167,10 @@ static const char *model_of(const struct lt_request *request)
         return request->encode.model;
     case LT_METHOD_SCORE:
         return request->score.model;
+    case LT_METHOD_EXPLAIN:
+        return request->explain.generate.model;
+    case LT_METHOD_NEAR:
+        return request->near.model;
     default:
         return request->latent_get.model;
     }
@@ -181,7 +186,8 @@ static struct lt_served_model *choose_model(struct lt_engine *engine, const stru
         lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
         return NULL;
     }
-    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET;
+    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
+                         request->method == LT_METHOD_EXPLAIN || request->method == LT_METHOD_NEAR;
     if (wants_latents && !lt_model_has_encoder(served->model)) {
         lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
                 lt_model_name(served->model));
@@ -200,6 +206,14 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
     }
     if (job->request->method == LT_METHOD_LATENT_GET) {
         get_latents(engine, job, served->model);
+        return;
+    }
+    if (job->request->method == LT_METHOD_NEAR) {
+        lt_near_begin(engine->near, job, served);
+        return;
+    }
+    if (job->request->method == LT_METHOD_EXPLAIN) {
+        lt_explaining_begin(engine->explaining, job, served);
         return;
     }
     struct lt_task *task;
@@ -322,7 +336,7 @@ static bool has_work(const struct lt_engine *engine)
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
         if (!is_waiting(task) || atomic_load(&task->job->cancelled))
             return true;
-    return false;
+    return lt_explaining_has_work(engine->explaining);
 }
 
 static void answer_everything(struct lt_engine *engine, struct lt_job *job)
@@ -333,6 +347,7 @@ static void answer_everything(struct lt_engine *engine, struct lt_job *job)
     }
     while (engine->tasks)
         fail_task(engine, engine->tasks, LT_ECANCELLED);
+    lt_explaining_cancel(engine->explaining);
 }
 
 static void *run(void *context)
@@ -362,6 +377,7 @@ static void *run(void *context)
         }
         for (size_t i = 0; i < engine->served_count; i++)
             run_cycle(engine, &engine->served[i]);
+        lt_explaining_step(engine->explaining);
     }
 }
 
@@ -411,9 +427,11 @@ void lt_engine_wake(struct lt_engine *engine)
 
 static void free_engine(struct lt_engine *engine)
 {
+    lt_near_destroy(engine->near);
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
     lt_cache_destroy(engine->cache);
+    lt_explaining_destroy(engine->explaining);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
     lt_free(engine);
@@ -439,6 +457,19 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
                                     options->state_bytes / options->model_count);
         engine->served_count += code == LT_OK;
     }
+    const struct lt_explaining_options explaining = {.store = engine->store,
+                                                     .latent_type = engine->latent_type,
+                                                     .counters = engine->counters,
+                                                     .cache = engine->cache,
+                                                     .served = engine->served,
+                                                     .served_count = engine->served_count,
+                                                     .answer = answer_for,
+                                                     .context = engine};
+    if (code == LT_OK)
+        code = lt_explaining_create(&explaining, &engine->explaining);
+    const struct lt_near_options near = {engine->store, engine->latent_type, answer_for, engine};
+    if (code == LT_OK)
+        code = lt_near_create(&near, &engine->near);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;
     if (code) {

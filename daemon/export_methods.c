@@ -7,8 +7,8 @@
 #include "daemon/background.h"
 #include "daemon/models.h"
 #include "proto/alloc.h"
+#include "storage/listing.h"
 #include "storage/pack.h"
-#include "storage/scan.h"
 
 #define SLICE 256
 
@@ -24,22 +24,22 @@ struct exporting {
 };
 
 /* Writes a record as one of the public namespace. False if it is not to be exported. */
-static bool rewrite(const struct exporting *exporting, const struct lt_scanned *scanned, uint8_t *ret_record,
+static bool rewrite(const struct exporting *exporting, const struct lt_listed *listed, uint8_t *ret_record,
                     size_t *ret_bytes)
 {
-    const struct lt_record *record = &scanned->record;
+    const struct lt_record *record = &listed->record;
     const struct lt_namespace *space = &exporting->background->job.space;
     const uint8_t *fingerprint = lt_model_encoder_fingerprint(exporting->model);
     uint32_t tokens[LT_SPAN_TOKENS_MAX];
     uint16_t payload[LT_LATENT_DIMENSION_MAX];
     struct lt_span_key key;
-    if (!scanned->sound || lt_record_expired(record, exporting->now) ||
+    if (!listed->sound || lt_record_expired(record, exporting->now) ||
         record->type != exporting->background->server->config->latent_type ||
         record->dimension != lt_model_shape(exporting->model)->width)
         return false;
     lt_record_copy_tokens(record, tokens);
     lt_span_key(fingerprint, space->salt, space->salt_bytes, tokens, record->token_count, &key);
-    if (memcmp(&key, &scanned->key, sizeof key) != 0)
+    if (memcmp(&key, &listed->key, sizeof key) != 0)
         return false; /* of another encoder */
     lt_record_copy_payload(record, payload);
     struct lt_latent latent = {.type = record->type,
@@ -56,12 +56,12 @@ static bool rewrite(const struct exporting *exporting, const struct lt_scanned *
     return true;
 }
 
-static int take(void *context, const struct lt_scanned *scanned)
+static int take(void *context, const struct lt_listed *listed)
 {
     struct exporting *exporting = context;
     size_t at = exporting->count;
     exporting->seen++;
-    if (rewrite(exporting, scanned, exporting->records + at * LT_RECORD_BYTES_MAX, &exporting->lengths[at]))
+    if (rewrite(exporting, listed, exporting->records + at * LT_RECORD_BYTES_MAX, &exporting->lengths[at]))
         exporting->count++;
     else
         exporting->skipped++;
@@ -71,14 +71,14 @@ static int take(void *context, const struct lt_scanned *scanned)
 static int export_all(struct exporting *exporting)
 {
     struct lt_background *background = exporting->background;
-    struct lt_scan scan = {.begun = false};
+    struct lt_listing listing = {.begun = false};
     struct lt_store_stats stats;
     int code = LT_OK;
-    while (code == LT_OK && !scan.ended) {
+    while (code == LT_OK && !listing.ended) {
         if (atomic_load(&background->job.cancelled))
             return LT_ECANCELLED;
         exporting->count = 0;
-        code = lt_store_scan(background->server->store, &scan, background->job.space.id, SLICE, take, exporting);
+        code = lt_store_list(background->server->store, &listing, background->job.space.id, SLICE, take, exporting);
         for (size_t i = 0; i < exporting->count && code == LT_OK; i++)
             code = lt_pack_write(exporting->writer, LT_PACK_LATENT, exporting->records + i * LT_RECORD_BYTES_MAX,
                                  exporting->lengths[i]);

@@ -50,7 +50,7 @@ static const struct family {
     struct {
         enum lt_counter counter;
         const char *labels; /* NULL: none, and no more of them */
-    } values[5];
+    } values[6];
 } families[] = {
     {"latentd_span_lookups_total", "Spans looked up in the cache.", {{LT_COUNTER_SPAN_LOOKUPS, NULL}}},
     {"latentd_span_hits_total",
@@ -63,6 +63,7 @@ static const struct family {
      {{LT_COUNTER_MISSES_NEW, "{reason=\"new\"}"},
       {LT_COUNTER_MISSES_EVICTED, "{reason=\"evicted\"}"},
       {LT_COUNTER_MISSES_EXPIRED, "{reason=\"expired\"}"},
+      {LT_COUNTER_MISSES_ENCODER, "{reason=\"encoder\"}"},
       {LT_COUNTER_MISSES_CORRUPT, "{reason=\"corrupt\"}"}}},
     {"latentd_singleflight_joined_total",
      "Spans that waited for another one alike to be encoded.",
@@ -130,6 +131,8 @@ static void add_store(struct page *page, const struct lt_server *server)
     add_number(page, "latentd_store_bytes", "gauge", "Bytes in use of the store.", (double)store.bytes);
     add_number(page, "latentd_store_budget_bytes", "gauge", "Bytes that the store may use.",
                (double)store.budget_bytes);
+    add_number(page, "latentd_store_memory_entries", "gauge", "Latents that are kept in memory as well.",
+               (double)store.memory_entries);
     add_number(page, "latentd_store_waiting_records", "gauge", "Records that wait to be written.",
                (double)store.waiting);
     add_number(page, "latentd_store_commits_total", "counter", "Groups of records written.", (double)store.commits);

@@ -108,8 +108,8 @@ static int read_latent(struct importing *importing)
     if (!lt_models_takes(importing->model, importing->tokens, record.token_count))
         return LT_ECORRUPT;
     lt_span_key(fingerprint, NULL, 0, importing->tokens, record.token_count, &key);
-    if (lt_record_read(&key, content, bytes, &record) != LT_OK || record.type != importing->manifest.type ||
-        record.dimension != importing->manifest.dimension)
+    if (lt_record_read(content, bytes, &record) != LT_OK || !lt_record_has_key(&record, &key) ||
+        record.type != importing->manifest.type || record.dimension != importing->manifest.dimension)
         return LT_ECORRUPT;
     lt_record_copy_payload(&record, importing->payload);
     importing->latent = (struct lt_latent){.type = record.type,

@@ -43,12 +43,33 @@ static int open_models(struct lt_server *server, struct lt_error *error)
     return LT_OK;
 }
 
+/* Bytes of the widest latent that a model makes, as it is stored. */
+static size_t latent_bytes(const struct lt_server *server)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < server->model_count; i++) {
+        uint32_t width = lt_model_has_encoder(server->models[i]) ? lt_model_shape(server->models[i])->width : 0;
+        size_t bytes = lt_latent_payload_bytes(server->config->latent_type, width);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static int open_store(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
+    const uint8_t *encoders[LT_MODELS_MAX];
+    size_t encoder_count = 0;
+    for (size_t i = 0; i < server->model_count; i++)
+        if (lt_model_has_encoder(server->models[i]))
+            encoders[encoder_count++] = lt_model_encoder_fingerprint(server->models[i]);
     const struct lt_store_options options = {.path = config->store,
                                              .budget_bytes = config->budget_bytes,
                                              .durability = config->durability,
+                                             .encoders = encoders,
+                                             .encoder_count = encoder_count,
+                                             .memory_bytes = config->memory_bytes,
+                                             .memory_payload_bytes = latent_bytes(server),
                                              .commit_milliseconds = 10,
                                              .commit_bytes = (size_t)1 << 20};
     int code = make_parents(config->store, error);

@@ -35,19 +35,26 @@ bool lt_models_takes(const struct lt_model *model, const uint32_t *tokens, uint3
     return true;
 }
 
-const struct lt_model *lt_models_of_record(const struct lt_server *server, const struct lt_namespace *space,
-                                           const struct lt_span_key *key, const uint32_t *tokens, uint32_t count)
+const struct lt_model *lt_models_of_prefix(const struct lt_server *server, const struct lt_namespace *space,
+                                           const uint8_t *prefix, size_t bytes, const uint32_t *tokens, uint32_t count,
+                                           struct lt_span_key *ret_key)
 {
     for (size_t i = 0; i < server->model_count; i++) {
         const struct lt_model *model = server->models[i];
-        struct lt_span_key expected;
         if (!lt_model_has_encoder(model) || !lt_models_takes(model, tokens, count))
             continue;
-        lt_span_key(lt_model_encoder_fingerprint(model), space->salt, space->salt_bytes, tokens, count, &expected);
-        if (memcmp(&expected, key, sizeof expected) == 0)
+        lt_span_key(lt_model_encoder_fingerprint(model), space->salt, space->salt_bytes, tokens, count, ret_key);
+        if (memcmp(ret_key->bytes, prefix, bytes) == 0)
             return model;
     }
     return NULL;
+}
+
+const struct lt_model *lt_models_of_record(const struct lt_server *server, const struct lt_namespace *space,
+                                           const struct lt_span_key *key, const uint32_t *tokens, uint32_t count)
+{
+    struct lt_span_key made;
+    return lt_models_of_prefix(server, space, key->bytes, sizeof key->bytes, tokens, count, &made);
 }
 
 static int compare(const void *a, const void *b)

@@ -20,6 +20,11 @@ int lt_models_choose(const struct lt_server *server, const char *name, const str
 const struct lt_model *lt_models_of_record(const struct lt_server *server, const struct lt_namespace *space,
                                            const struct lt_span_key *key, const uint32_t *tokens, uint32_t count);
 
+/* The same for a record of which only the first `bytes` bytes of the key are sure; *ret_key is the whole key. */
+const struct lt_model *lt_models_of_prefix(const struct lt_server *server, const struct lt_namespace *space,
+                                           const uint8_t *prefix, size_t bytes, const uint32_t *tokens, uint32_t count,
+                                           struct lt_span_key *ret_key);
+
 /* Whether the model's encoder takes such a span. */
 bool lt_models_takes(const struct lt_model *model, const uint32_t *tokens, uint32_t count);
 

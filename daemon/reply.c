@@ -4,7 +4,7 @@
 #include <sodium.h>
 
 #include "daemon/clock.h"
-#include "daemon/span_text.h"
+#include "kernels/tokenizer.h"
 
 static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
 {
@@ -27,6 +27,27 @@ void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, siz
     lt_write_text_bytes(writer, text, bytes);
 }
 
+void lt_reply_token_text(struct lt_writer *writer, const struct lt_model *model, const uint32_t *tokens, uint32_t count)
+{
+    const struct lt_tokenizer *tokenizer = lt_model_tokenizer(model);
+    struct lt_answer_text text;
+    lt_answer_text_init(&text, NULL, 0);
+    int code = LT_OK;
+    for (uint32_t i = 0; i < count && code == LT_OK; i++) {
+        size_t bytes;
+        const char *piece = lt_tokenizer_kind(tokenizer, tokens[i]) == LT_TOKEN_CONTROL
+                                ? lt_tokenizer_name(tokenizer, tokens[i], &bytes)
+                                : lt_tokenizer_text(tokenizer, tokens[i], &bytes);
+        code = lt_answer_text_append(&text, piece, bytes);
+    }
+    if (code == LT_OK)
+        code = lt_answer_text_end(&text);
+    if (code)
+        writer->error = code;
+    lt_write_text_bytes(writer, (const char *)text.text.data, text.text.size);
+    lt_answer_text_finish(&text);
+}
+
 static void write_latent(struct lt_writer *writer, const struct lt_task *task, const struct lt_cache_span *span)
 {
     lt_write_text(writer, "latent");
@@ -47,7 +68,7 @@ static void write_mean(struct lt_writer *writer, const struct lt_task *task)
     lt_write_binary(writer, mean, width * sizeof *mean);
 }
 
-static void write_spans(struct lt_writer *writer, const struct lt_task *task, bool latents)
+void lt_reply_spans(struct lt_writer *writer, const struct lt_task *task, bool latents)
 {
     lt_write_text(writer, "spans");
     lt_write_array(writer, (uint32_t)task->span_count);
@@ -57,7 +78,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_task *task, bo
         sodium_bin2hex(key, sizeof key, span->key.bytes, LT_SPAN_KEY_BYTES);
         lt_write_map(writer, 4 + latents);
         lt_write_text(writer, "text");
-        lt_write_span_text(writer, lt_model_tokenizer(task->served->model), span->tokens, span->count);
+        lt_reply_token_text(writer, task->served->model, span->tokens, span->count);
         write_count(writer, "tokens", span->count);
         lt_write_text(writer, "key");
         lt_write_text(writer, key);
@@ -74,6 +95,16 @@ static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *t
     write_count(writer, "prompt_spans", task->span_count);
     write_count(writer, "span_hits", task->receipt.hits);
     write_count(writer, "span_misses", task->receipt.misses);
+}
+
+void lt_reply_usage(struct lt_writer *writer, const struct lt_task *task)
+{
+    lt_write_text(writer, "usage");
+    lt_write_map(writer, 7);
+    write_prompt_usage(writer, task);
+    write_count(writer, "restored_spans", task->receipt.restored_spans);
+    write_count(writer, "completion_tokens", task->receipt.completion_tokens);
+    write_count(writer, "completion_spans", task->receipt.completion_spans);
 }
 
 /* Seven pairs. */
@@ -111,12 +142,7 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
 
-    lt_write_text(writer, "usage");
-    lt_write_map(writer, 7);
-    write_prompt_usage(writer, task);
-    write_count(writer, "restored_spans", receipt->restored_spans);
-    write_count(writer, "completion_tokens", receipt->completion_tokens);
-    write_count(writer, "completion_spans", receipt->completion_spans);
+    lt_reply_usage(writer, task);
 
     lt_write_text(writer, "timings");
     lt_write_map(writer, 8);
@@ -124,7 +150,7 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     write_stage_times(writer, task);
 
     write_operations(writer, receipt);
-    write_spans(writer, task, false);
+    lt_reply_spans(writer, task, false);
 }
 
 void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
@@ -150,7 +176,7 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
     write_count(writer, "encode", receipt->encode_operations);
     if (latents != LT_LATENTS_NONE)
         write_mean(writer, task);
-    write_spans(writer, task, latents == LT_LATENTS_SPANS);
+    lt_reply_spans(writer, task, latents == LT_LATENTS_SPANS);
 }
 
 static void write_score(struct lt_writer *writer, uint64_t bytes, uint64_t tokens, double nats)

@@ -9,6 +9,15 @@
 /* ["token", {id, text}] */
 void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes);
 
+/* The text of tokens as a person reads it: control tokens by name, bytes that are no UTF-8 replaced. One string. */
+void lt_reply_token_text(struct lt_writer *writer, const struct lt_model *model, const uint32_t *tokens,
+                         uint32_t count);
+
+/* Parts of several responses, each a pair: "usage" of a prompt and its answer, and the prompt's "spans", with
+ * their latents or without. */
+void lt_reply_usage(struct lt_writer *writer, const struct lt_task *task);
+void lt_reply_spans(struct lt_writer *writer, const struct lt_task *task, bool latents);
+
 /* The response to generate; the text must be at its end. */
 void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task);
 

@@ -55,11 +55,12 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     const struct lt_counters *counters = &server->counters;
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
-    lt_write_map(writer, SHARED_FIELDS + 9);
+    lt_write_map(writer, SHARED_FIELDS + 10);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
     write_count(writer, "store_entries", store.entries);
     write_count(writer, "store_bytes", store.bytes);
     write_count(writer, "store_budget_bytes", store.budget_bytes);
+    write_count(writer, "store_in_memory", store.memory_entries);
     write_count(writer, "store_waiting", store.waiting);
     write_count(writer, "store_corrupt", store.corrupt);
     write_count(writer, "store_write_failures", store.write_failures);

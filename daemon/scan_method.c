@@ -5,11 +5,10 @@
 
 #include "daemon/background.h"
 #include "daemon/models.h"
-#include "daemon/span_text.h"
-#include "kernels/tokenizer.h"
+#include "daemon/reply.h"
 #include "proto/alloc.h"
+#include "storage/listing.h"
 #include "storage/pins.h"
-#include "storage/scan.h"
 
 /* A record as it is told; copied out of the store, since telling takes longer than a look. */
 struct told {
@@ -25,14 +24,14 @@ struct page {
     size_t count;
 };
 
-static int take(void *context, const struct lt_scanned *scanned)
+static int take(void *context, const struct lt_listed *listed)
 {
     struct page *page = context;
     struct told *told = &page->records[page->count++];
-    *told = (struct told){.key = scanned->key, .bytes = scanned->bytes, .sound = scanned->sound};
+    *told = (struct told){.key = listed->key, .bytes = listed->bytes, .sound = listed->sound};
     if (told->sound) {
-        told->record = scanned->record;
-        lt_record_copy_tokens(&scanned->record, told->tokens);
+        told->record = listed->record;
+        lt_record_copy_tokens(&listed->record, told->tokens);
     }
     return LT_OK;
 }
@@ -62,7 +61,7 @@ static void write_sound(struct lt_writer *writer, const struct lt_server *server
         model = lt_models_of_record(server, &space, &told->key, told->tokens, record->token_count);
     lt_write_text(writer, "text");
     if (model)
-        lt_write_span_text(writer, lt_model_tokenizer(model), told->tokens, record->token_count);
+        lt_reply_token_text(writer, model, told->tokens, record->token_count);
     else
         lt_write_nil(writer);
     lt_write_text(writer, "model");
@@ -99,24 +98,25 @@ static void write_record(struct lt_writer *writer, const struct lt_server *serve
 int lt_background_scan(struct lt_background *background, struct lt_writer *writer, struct lt_error *error)
 {
     const struct lt_request *request = background->job.request;
-    struct lt_scan scan = {.begun = request->scan.has_cursor};
+    struct lt_listing listing = {.begun = request->scan.has_cursor};
     struct page page = {.records = lt_malloc(request->scan.count * sizeof *page.records)};
     if (!page.records)
         return lt_fail_code(error, LT_ENOMEM);
-    memcpy(scan.after.bytes, request->scan.cursor, sizeof scan.after.bytes);
-    int code = lt_store_scan(background->server->store, &scan, *request->space ? background->job.space.id : LT_SCAN_ALL,
-                             request->scan.count, take, &page);
+    memcpy(listing.after.bytes, request->scan.cursor, sizeof listing.after.bytes);
+    int code =
+        lt_store_list(background->server->store, &listing, *request->space ? background->job.space.id : LT_LIST_ALL,
+                      request->scan.count, take, &page);
     if (code == LT_OK) {
         lt_write_map(writer, 2);
         lt_write_text(writer, "records");
         lt_write_array(writer, (uint32_t)page.count);
         for (size_t i = 0; i < page.count; i++)
             write_record(writer, background->server, &page.records[i]);
-        if (scan.ended) {
+        if (listing.ended) {
             lt_write_text(writer, "cursor");
             lt_write_nil(writer);
         } else {
-            write_key(writer, "cursor", &scan.after);
+            write_key(writer, "cursor", &listing.after);
         }
     }
     lt_free(page.records);

@@ -12,6 +12,22 @@ bool lt_task_generates(const struct lt_task *task)
     return task->job->request->method == LT_METHOD_GENERATE;
 }
 
+void lt_task_settle(struct lt_task *task, struct lt_counters *counters)
+{
+    const struct lt_receipt *receipt = &task->receipt;
+    lt_count(counters, LT_COUNTER_PROMPT_TOKENS, task->prompt.count);
+    lt_count(counters, LT_COUNTER_PROMPT_TOKENS_CACHED, receipt->cached_tokens);
+    lt_count(counters, LT_COUNTER_COMPLETION_TOKENS, receipt->completion_tokens);
+    lt_count(counters, LT_COUNTER_OPERATIONS,
+             receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
+                 receipt->decode_operations);
+    lt_count(counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
+    if (!lt_task_generates(task) || !task->served->states)
+        return;
+    lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->states_age, task->sequence);
+    task->sequence = NULL;
+}
+
 static void forget_spans(struct lt_task *task)
 {
     lt_free(task->spans);

@@ -100,4 +100,7 @@ int lt_task_cut(struct lt_task *task, const uint32_t *tokens, const size_t *ends
 
 bool lt_task_generates(const struct lt_task *task);
 
+/* Counts what a finished task has done, and gives its mixed state away to be kept. */
+void lt_task_settle(struct lt_task *task, struct lt_counters *counters);
+
 #endif

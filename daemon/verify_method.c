@@ -14,8 +14,8 @@
 #include "daemon/precision.h"
 #include "kernels/islet.h"
 #include "proto/alloc.h"
+#include "storage/listing.h"
 #include "storage/repair.h"
-#include "storage/scan.h"
 
 #define SLICE 256
 #define ROUNDING 0.02 /* of its length, two roundings of one latent may differ */
@@ -44,16 +44,16 @@ struct verifying {
 
 /* --- looking --- */
 
-static int take(void *context, const struct lt_scanned *scanned)
+static int take(void *context, const struct lt_listed *listed)
 {
     struct verifying *verifying = context;
     struct checked *checked = &verifying->slice[verifying->count++];
-    struct lt_record record = scanned->record;
-    checked->sound = scanned->sound;
+    struct lt_record record = listed->record;
+    checked->sound = listed->sound;
     checked->model = NULL;
     checked->wrong = false;
-    checked->latent = (struct lt_latent){.key = scanned->key, .tokens = checked->tokens, .payload = checked->payload};
-    checked->useless = !scanned->sound && !lt_record_salvage(scanned->data, scanned->bytes, &record);
+    checked->latent = (struct lt_latent){.key = listed->key, .tokens = checked->tokens, .payload = checked->payload};
+    checked->useless = !listed->sound && !lt_record_salvage(listed->data, listed->bytes, &record);
     if (checked->useless)
         return LT_OK;
     checked->latent.type = record.type;
@@ -82,12 +82,16 @@ static void identify(const struct verifying *verifying, struct checked *checked)
                 lt_models_of_record(server, &checked->space, &latent->key, checked->tokens, latent->token_count);
         return;
     }
+    struct lt_span_key key;
     for (uint32_t id = 0; !checked->model && lt_namespace_list(verifying->store, id, &usage, 1); id++) {
         id = usage.space.id;
         checked->space = usage.space;
-        checked->model = lt_models_of_record(server, &usage.space, &latent->key, checked->tokens, latent->token_count);
+        checked->model = lt_models_of_prefix(server, &usage.space, latent->key.bytes, LT_INDEXED_BYTES, checked->tokens,
+                                             latent->token_count, &key);
     }
     checked->useless = !checked->model;
+    if (checked->model)
+        checked->latent.key = key;
 }
 
 static void classify(struct verifying *verifying, struct checked *checked)
@@ -233,21 +237,21 @@ static void rest(double seconds)
 static int run_all(struct verifying *verifying, uint32_t namespace_id)
 {
     struct lt_background *background = verifying->background;
-    struct lt_scan scan = {.begun = false};
+    struct lt_listing listing = {.begun = false};
     struct lt_store_stats stats;
     int code = LT_OK;
-    while (code == LT_OK && !scan.ended) {
+    while (code == LT_OK && !listing.ended) {
         double began = lt_clock_seconds();
         if (atomic_load(&background->job.cancelled))
             return LT_ECANCELLED;
         verifying->count = 0;
-        code = lt_store_scan(verifying->store, &scan, namespace_id, SLICE, take, verifying);
+        code = lt_store_list(verifying->store, &listing, namespace_id, SLICE, take, verifying);
         if (code == LT_OK)
             code = run_slice(verifying);
         lt_store_stats(verifying->store, &stats);
         atomic_store(&background->done, verifying->checked);
         atomic_store(&background->total, stats.entries > verifying->checked ? stats.entries : verifying->checked);
-        if (!scan.ended)
+        if (!listing.ended)
             rest(lt_clock_seconds() - began);
     }
     return code;
@@ -279,7 +283,7 @@ int lt_background_verify(struct lt_background *background, struct lt_writer *wri
     if (!verifying.slice)
         return lt_fail_code(error, LT_ENOMEM);
     (void)lt_store_flush(verifying.store);
-    int code = run_all(&verifying, *request->space ? background->job.space.id : LT_SCAN_ALL);
+    int code = run_all(&verifying, *request->space ? background->job.space.id : LT_LIST_ALL);
     if (code == LT_OK)
         write_report(writer, &verifying);
     for (size_t i = 0; i < LT_MODELS_MAX; i++)

@@ -48,6 +48,10 @@
 #define LT_TEMPERATURE_MAX 10.0
 #define LT_REPETITION_PENALTY_MAX 2.0
 #define LT_LATENT_KEYS_MAX 1024
+#define LT_NEAR_COUNT_MAX 100     /* nearest spans of one */
+#define LT_NEAR_SPANS_MAX 64      /* spans to look for at once */
+#define LT_NEAR_QUEUE_MAX 64      /* searches that wait for the one under way */
+#define LT_EXPLAIN_TOKENS_MAX 256 /* of the answer that explain runs */
 
 /* Model files */
 #define LT_MODEL_FILE_BYTES_MAX (4ull << 30)
@@ -67,9 +71,10 @@
 /* Store */
 #define LT_SPAN_KEY_BYTES 32
 #define LT_LATENT_DIMENSION_MAX LT_WIDTH_MAX
-#define LT_RECORD_BYTES_MAX (26 + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + 8)
+#define LT_RECORD_BYTES_MAX (26 + LT_SPAN_KEY_BYTES + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + 8)
 #define LT_STORE_BYTES_MIN (16ull << 20) /* smallest byte budget */
 #define LT_STORE_READERS_MAX 512
+#define LT_STORE_ENCODERS_MAX 16  /* fingerprints that a store remembers */
 #define LT_WRITER_QUEUE_MAX 65536 /* records that wait for the writer */
 #define LT_LATENT_BATCH_MAX 4096  /* keys of one lookup */
 
@@ -95,6 +100,7 @@ static_assert(LT_WRITE_QUEUE_PAUSE < LT_WRITE_QUEUE_MAX, "a slow reader pauses b
 static_assert(LT_HTTP_STREAM_PAUSE < LT_WRITE_QUEUE_MAX, "likewise over HTTP");
 static_assert(LT_REPLY_BYTES_MAX < LT_WRITE_QUEUE_MAX, "one reply must fit the write queue");
 static_assert(LT_LATENT_KEYS_MAX <= LT_LATENT_BATCH_MAX, "latent.get is one lookup");
+static_assert(LT_MODELS_MAX <= LT_STORE_ENCODERS_MAX, "the encoders of all models must be remembered");
 static_assert(LT_LATENT_KEYS_MAX * 2 * 2048 <= LT_REPLY_BYTES_MAX, "latents of width 2048 in f16 must fit a reply");
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "proto/explain_request.h"
 #include "proto/generate_request.h"
 #include "proto/keys.h"
 #include "proto/lifetime_requests.h"
@@ -43,11 +44,28 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
     return error;
 }
 
+/* The parameter "text" as a segment that owns its text. */
+static int read_text(const struct lt_parameters *parameters, struct lt_segment *ret_segment)
+{
+    struct lt_text text;
+    const msgpack_object *value = lt_parameter_find(parameters, "text");
+    if (!value)
+        return lt_parameter_wrong(parameters, "text", "a string", NULL);
+    int error = lt_parameter_text(parameters, value, "text", LT_PROMPT_BYTES_MAX, &text);
+    if (error)
+        return error;
+    char *copy = lt_malloc(text.bytes);
+    if (!copy)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    memcpy(copy, text.text, text.bytes);
+    *ret_segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
+    return LT_OK;
+}
+
 static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *request)
 {
     static const char *const names[] = {"text", "model", "latents", "namespace", "ttl_s", NULL};
     static const char *const choices[] = {"mean", "spans", NULL};
-    struct lt_text text;
     int latents = -1;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
@@ -55,20 +73,20 @@ static int read_encode(const struct lt_parameters *parameters, struct lt_encode_
     if (!error)
         error = lt_parameter_choice(parameters, "latents", choices, &latents);
     request->latents = (enum lt_latents)(latents + 1);
-    if (error)
-        return error;
-    const msgpack_object *value = lt_parameter_find(parameters, "text");
-    if (!value)
-        return lt_parameter_wrong(parameters, "text", "a string", NULL);
-    error = lt_parameter_text(parameters, value, "text", LT_PROMPT_BYTES_MAX, &text);
-    if (error)
-        return error;
-    char *copy = lt_malloc(text.bytes);
-    if (!copy)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    memcpy(copy, text.text, text.bytes);
-    request->segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT, .text = copy, .bytes = text.bytes};
-    return LT_OK;
+    return error ? error : read_text(parameters, &request->segment);
+}
+
+static int read_near(const struct lt_parameters *parameters, struct lt_near_request *request)
+{
+    static const char *const names[] = {"text", "k", "model", NULL};
+    uint64_t k = 10;
+    int error = lt_parameters_check_names(parameters, names);
+    if (!error)
+        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error)
+        error = lt_parameter_uint(parameters, "k", 1, LT_NEAR_COUNT_MAX, &k);
+    request->k = (uint32_t)k;
+    return error ? error : read_text(parameters, &request->segment);
 }
 
 static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
@@ -120,6 +138,10 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
         return read_encode(parameters, &request->encode);
     case LT_METHOD_SCORE:
         return read_score(parameters, &request->score);
+    case LT_METHOD_EXPLAIN:
+        return lt_explain_request_read(parameters, &request->explain);
+    case LT_METHOD_NEAR:
+        return read_near(parameters, &request->near);
     case LT_METHOD_LATENT_GET:
         return read_latent_get(parameters, &request->latent_get);
     case LT_METHOD_NAMESPACE_PUT:
@@ -276,8 +298,14 @@ void lt_request_destroy(struct lt_request *request)
     case LT_METHOD_ENCODE:
         lt_free((char *)request->encode.segment.text);
         break;
+    case LT_METHOD_NEAR:
+        lt_free((char *)request->near.segment.text);
+        break;
     case LT_METHOD_SCORE:
         lt_free(request->score.segments);
+        break;
+    case LT_METHOD_EXPLAIN:
+        lt_free(request->explain.generate.segments);
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);

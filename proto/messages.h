@@ -19,6 +19,8 @@
     X(GENERATE, "generate")                                                                                            \
     X(ENCODE, "encode")                                                                                                \
     X(SCORE, "score")                                                                                                  \
+    X(EXPLAIN, "explain")                                                                                              \
+    X(NEAR, "near")                                                                                                    \
     X(LATENT_GET, "latent.get")                                                                                        \
     X(NAMESPACE_PUT, "namespace.put")                                                                                  \
     X(NAMESPACE_LIST, "namespace.list")                                                                                \
@@ -109,6 +111,17 @@ struct lt_score_request {
     bool in_pieces; /* given as one text: it may be longer than the context */
 };
 
+struct lt_explain_request {
+    struct lt_generate_request generate; /* the prompt, and how it is asked: at temperature 0, not streamed */
+    struct lt_text measure;              /* a long text to run the projection with; NULL: it is counted only */
+};
+
+struct lt_near_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    struct lt_segment segment; /* role document */
+    uint32_t k;                /* default 10 */
+};
+
 struct lt_latent_get_request {
     char model[LT_MODEL_NAME_MAX + 1];
     uint8_t (*keys)[LT_SPAN_KEY_BYTES];
@@ -175,6 +188,8 @@ struct lt_request {
         struct lt_generate_request generate;
         struct lt_encode_request encode;
         struct lt_score_request score;
+        struct lt_explain_request explain;
+        struct lt_near_request near;
         struct lt_latent_get_request latent_get;
         struct lt_namespace_request namespace_request;
         struct lt_keys_request keys;

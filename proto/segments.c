@@ -103,6 +103,8 @@ int lt_segments_read(const struct lt_parameters *parameters, const struct lt_seg
 /* Copies `*text` to *at and points it there; *at moves on. */
 static void own(const char **text, size_t bytes, char **at)
 {
+    if (bytes == 0)
+        return;
     *text = memcpy(*at, *text, bytes);
     *at += bytes;
 }

@@ -37,7 +37,7 @@ static int evict_key(struct lt_store *store, MDB_txn *transaction, struct cleari
 {
     struct lt_record_head head;
     MDB_val record;
-    int code = lt_table_get(&store->environment, transaction, key, &record);
+    int code = lt_table_get(&store->environment, transaction, key, &record, NULL);
     if (code == LT_ENOTFOUND || (code == LT_OK && (!lt_record_head(record.mv_data, record.mv_size, &head) ||
                                                    head.namespace_id != clearing->namespace_id))) {
         clearing->outcome.missing++;
@@ -54,7 +54,7 @@ static int evict_key(struct lt_store *store, MDB_txn *transaction, struct cleari
         lt_ledger_count(entry, LT_NAMESPACE_EVICTED, 1);
     code = lt_table_remove(store, transaction, key);
     if (code == LT_OK) {
-        lt_eviction_note(store->eviction, key);
+        lt_eviction_note(&store->eviction, key, atomic_load(&store->entries));
         clearing->outcome.done++;
     }
     return code;
@@ -97,8 +97,8 @@ static uint64_t slice(const struct clearing *clearing)
 static int apply_evict(struct lt_store *store, MDB_txn *transaction, void *context)
 {
     struct clearing *clearing = context;
-    return lt_eviction_evict(store->eviction, &store->ledger, &store->environment, transaction, slice(clearing),
-                             &clearing->removed);
+    return lt_eviction_evict(&store->eviction, &store->queues, &store->ledger, &store->environment, transaction,
+                             slice(clearing), &clearing->removed);
 }
 
 static int apply_evict_of(struct lt_store *store, MDB_txn *transaction, void *context)
@@ -222,7 +222,7 @@ static void clear_committed(struct lt_store *store, void *context)
 {
     (void)context;
     lt_pins_dropped(store, UINT32_MAX);
-    lt_eviction_forget(store->eviction);
+    lt_eviction_forget(&store->eviction);
 }
 
 int lt_store_clear(struct lt_store *store, uint64_t *ret_removed)

@@ -93,6 +93,21 @@ static int check_length(const char *path, MDB_env *env, size_t page_bytes, struc
     return LT_OK;
 }
 
+/* LMDB counts pages that a transaction has taken and given back, but does not write them: the file would end before the
+ * last page that is counted, as one does that was truncated. So it gets the length of the map, mostly a hole; room on
+ * the disk is taken as before, when pages are written. */
+static int extend_file(const char *path, MDB_env *env, uint64_t bytes, struct lt_error *error)
+{
+    int descriptor;
+    struct stat file;
+    if (mdb_env_get_fd(env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot look at %s/data.mdb", path);
+    if ((uint64_t)file.st_size < bytes && ftruncate(descriptor, (off_t)bytes) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot extend %s/data.mdb to %llu bytes: %s", path, (unsigned long long)bytes,
+                       strerror(errno));
+    return LT_OK;
+}
+
 static int make_env(const struct lt_store_options *options, struct lt_environment *environment, struct lt_error *error)
 {
     const char *path = options->path;
@@ -113,7 +128,8 @@ static int make_env(const struct lt_store_options *options, struct lt_environmen
     environment->page_bytes = stat.ms_psize;
     int dead;
     mdb_reader_check(environment->env, &dead);
-    return check_length(path, environment->env, environment->page_bytes, error);
+    code = check_length(path, environment->env, environment->page_bytes, error);
+    return code ? code : extend_file(path, environment->env, environment->map_bytes, error);
 }
 
 static int read_format(const char *path, struct lt_environment *environment, MDB_txn *transaction,
@@ -161,9 +177,11 @@ static int open_databases(const char *path, struct lt_environment *environment, 
     if (!code && format == LT_ENOTFOUND)
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
     if (!code)
-        code = mdb_dbi_open(transaction, "latents", MDB_CREATE, &environment->latents);
+        code = mdb_dbi_open(transaction, "small", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_SMALL]);
     if (!code)
-        code = mdb_dbi_open(transaction, "fifo", MDB_CREATE, &environment->fifo);
+        code = mdb_dbi_open(transaction, "main", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]);
+    if (!code)
+        code = mdb_dbi_open(transaction, "index", MDB_CREATE | MDB_INTEGERKEY, &environment->index);
     if (!code)
         code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
     if (!code)
@@ -217,9 +235,15 @@ void lt_environment_close(struct lt_environment *environment)
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
-    const MDB_dbi databases[] = {environment->meta,     environment->latents,    environment->fifo,
-                                 environment->stats,    environment->namespaces, environment->members,
-                                 environment->expiries, environment->pins};
+    const MDB_dbi databases[] = {environment->queues[LT_QUEUE_SMALL],
+                                 environment->queues[LT_QUEUE_MAIN],
+                                 environment->index,
+                                 environment->meta,
+                                 environment->stats,
+                                 environment->namespaces,
+                                 environment->members,
+                                 environment->expiries,
+                                 environment->pins};
     uint64_t pages = 0, entries = 0;
     for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
         MDB_stat stat;
@@ -227,8 +251,8 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
         if (code)
             return lt_environment_code(code);
         pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
-        if (databases[i] == environment->latents)
-            entries = stat.ms_entries;
+        if (i < LT_QUEUE_COUNT)
+            entries += stat.ms_entries;
     }
     *ret_bytes = pages * environment->page_bytes;
     *ret_entries = entries;

@@ -4,13 +4,16 @@
  *
  *   database   key                          value
  *   meta       "format"                     u32 format version
- *   latents    span key                     record (storage/record.h)
- *   fifo       u64, big-endian: order       span key
+ *   meta       "encoders"                   fingerprints of encoders, the latest first
+ *   small      u64: order of joining        record (storage/record.h)
+ *   main       u64: order of joining        record
+ *   index      u64: start of a span key     u64 place: 2 * order, and 1 more if in main
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
  *
  * and those of the ledger (storage/ledger.h) and of pins (storage/pins.h).
  *
- * Numbers are little-endian except where said. Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
+ * Numbers that are keys and places are in the byte order of the machine, as LMDB's own are, the others little-endian.
+ * Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
 #define LT_STORAGE_ENVIRONMENT_H
 
@@ -20,9 +23,11 @@
 
 #define LT_STORE_FORMAT 3
 
+enum lt_queue { LT_QUEUE_SMALL, LT_QUEUE_MAIN, LT_QUEUE_COUNT };
+
 struct lt_environment {
     MDB_env *env;
-    MDB_dbi meta, latents, fifo, stats;
+    MDB_dbi meta, index, queues[LT_QUEUE_COUNT], stats;
     MDB_dbi namespaces, members, expiries, pins;
     uint64_t map_bytes;
     size_t page_bytes;

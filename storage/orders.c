@@ -31,7 +31,7 @@ static int run(struct lt_store *store, struct lt_order *order)
     if (code == LT_OK)
         code = lt_ledger_write(&store->ledger, &store->environment, transaction);
     if (code)
-        mdb_txn_abort(transaction);
+        lt_writer_abort(store, transaction);
     else
         code = lt_writer_commit(store, transaction);
     lt_ledger_finish(&store->ledger, code == LT_OK);

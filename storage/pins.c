@@ -175,7 +175,7 @@ static int pin_key(struct lt_store *store, MDB_txn *transaction, struct pinning 
 {
     struct lt_record_head head;
     MDB_val record;
-    int code = lt_table_get(&store->environment, transaction, key, &record);
+    int code = lt_table_get(&store->environment, transaction, key, &record, NULL);
     if (code == LT_ENOTFOUND || (code == LT_OK && (!lt_record_head(record.mv_data, record.mv_size, &head) ||
                                                    head.namespace_id != pinning->namespace_id))) {
         pinning->outcome.missing++;

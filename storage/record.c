@@ -5,21 +5,32 @@
 #include <endian.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <xxh_x86dispatch.h> /* XXH3 with the widest vectors of the processor */
 
-#define HEADER_BYTES 26
+#define HEADER_BYTES 58
 #define CHECKSUM_BYTES 8
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
 
 /* Offsets of fields. */
-enum { VERSION = 4, TYPE = 5, DIMENSION = 6, NAMESPACE = 8, CREATED = 12, EXPIRES = 16, SCALE = 20, COUNT = 24, WIDTH };
+enum {
+    VERSION = 4,
+    TYPE = 5,
+    DIMENSION = 6,
+    NAMESPACE = 8,
+    CREATED = 12,
+    EXPIRES = 16,
+    SCALE = 20,
+    COUNT = 24,
+    WIDTH,
+    KEY
+};
 
 static const uint8_t MAGIC[4] = {'L', 'T', 'N', 'T'};
 
 static_assert(LT_RECORD_BYTES_MAX ==
                   HEADER_BYTES + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + CHECKSUM_BYTES,
               "the limit is the largest record");
+static_assert(HEADER_BYTES == KEY + LT_SPAN_KEY_BYTES, "the key ends the header");
 static_assert(LT_SPAN_TOKENS_MAX <= UINT8_MAX && LT_LATENT_DIMENSION_MAX <= UINT16_MAX, "counts must fit their fields");
 
 static void store_u16(uint8_t *bytes, uint32_t value)
@@ -46,11 +57,6 @@ static uint32_t load_u32(const uint8_t *bytes)
     uint32_t value;
     memcpy(&value, bytes, sizeof value);
     return le32toh(value);
-}
-
-static uint64_t checksum(const struct lt_span_key *key, const uint8_t *record, size_t bytes)
-{
-    return XXH3_64bits_withSeed(record, bytes, XXH3_64bits(key->bytes, sizeof key->bytes));
 }
 
 /* Numbers of 16 bits; on a little-endian machine this is a copy. */
@@ -125,6 +131,7 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data)
     store_u32(ret_data + SCALE, scale);
     ret_data[COUNT] = (uint8_t)latent->token_count;
     ret_data[WIDTH] = (uint8_t)token_bytes;
+    memcpy(ret_data + KEY, latent->key.bytes, sizeof latent->key.bytes);
     uint8_t *next = ret_data + HEADER_BYTES;
     for (uint32_t i = 0; i < latent->token_count; i++, next += token_bytes)
         if (token_bytes == 2)
@@ -132,7 +139,7 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data)
         else
             store_u32(next, latent->tokens[i]);
     copy_payload(latent->type, next, latent->payload, latent->dimension);
-    uint64_t sum = htole64(checksum(&latent->key, ret_data, bytes - CHECKSUM_BYTES));
+    uint64_t sum = htole64(XXH3_64bits(ret_data, bytes - CHECKSUM_BYTES));
     memcpy(ret_data + bytes - CHECKSUM_BYTES, &sum, sizeof sum);
 }
 
@@ -149,6 +156,7 @@ bool lt_record_salvage(const void *data, size_t bytes, struct lt_record *ret_rec
         .expires = load_u32(record + EXPIRES),
         .token_count = record[COUNT],
         .token_bytes = record[WIDTH],
+        .key = record + KEY,
         .tokens = record + HEADER_BYTES,
     };
     if (bytes != record_bytes(read.token_count, read.token_bytes, lt_latent_payload_bytes(read.type, read.dimension)))
@@ -160,7 +168,7 @@ bool lt_record_salvage(const void *data, size_t bytes, struct lt_record *ret_rec
     return true;
 }
 
-int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes, struct lt_record *ret_record)
+int lt_record_read(const void *data, size_t bytes, struct lt_record *ret_record)
 {
     const uint8_t *record = data;
     struct lt_record read;
@@ -169,7 +177,7 @@ int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes
         return LT_ECORRUPT;
     uint64_t expected;
     memcpy(&expected, record + bytes - CHECKSUM_BYTES, sizeof expected);
-    if (le64toh(expected) != checksum(key, record, bytes - CHECKSUM_BYTES))
+    if (le64toh(expected) != XXH3_64bits(record, bytes - CHECKSUM_BYTES))
         return LT_ECORRUPT;
     *ret_record = read;
     return LT_OK;
@@ -184,12 +192,19 @@ bool lt_record_head(const void *data, size_t bytes, struct lt_record_head *ret_h
     return true;
 }
 
+void lt_record_claimed_key(const void *data, size_t bytes, struct lt_span_key *ret_key)
+{
+    *ret_key = (struct lt_span_key){{0}};
+    if (bytes >= HEADER_BYTES)
+        memcpy(ret_key->bytes, (const uint8_t *)data + KEY, sizeof ret_key->bytes);
+}
+
 bool lt_record_serves(const struct lt_span_key *key, const void *data, size_t bytes, enum lt_latent_type type,
                       uint32_t dimension, uint32_t now)
 {
     struct lt_record record;
-    return lt_record_read(key, data, bytes, &record) == LT_OK && record.type == type && record.dimension == dimension &&
-           !lt_record_expired(&record, now);
+    return lt_record_read(data, bytes, &record) == LT_OK && lt_record_has_key(&record, key) && record.type == type &&
+           record.dimension == dimension && !lt_record_expired(&record, now);
 }
 
 void lt_record_copy_payload(const struct lt_record *record, void *ret_payload)

@@ -2,7 +2,7 @@
  *
  *   offset    bytes   field
  *   0         4       magic "LTNT"
- *   4         1       version, 2
+ *   4         1       version, 3
  *   5         1       type of the payload (enum lt_latent_type)
  *   6         2       dimension d
  *   8         4       namespace, 0 = public
@@ -11,18 +11,20 @@
  *   20        4       scale: float32 bits, of I8; 0 otherwise
  *   24        1       n, tokens of the span
  *   25        1       w, bytes of a token id: 2 if every id of the span is below 65,536, otherwise 4
- *   26        n * w   token ids
+ *   26        32      span key
+ *   58        n * w   token ids
  *   ...       p       payload: d numbers of the type
- *   ...       8       XXH3-64 of all bytes before it, seeded with XXH3-64 of the span key
+ *   ...       8       XXH3-64 of all bytes before it
  *
- * All numbers little-endian. The key goes into the checksum though it does not lie in the record: a good record under
- * the wrong key is as bad as a broken one. Pure; any thread. */
+ * All numbers little-endian. A record says everything about itself, its key included, so that nothing has to be
+ * believed of the place where it was found. Pure; any thread. */
 #ifndef LT_STORAGE_RECORD_H
 #define LT_STORAGE_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "storage/store.h"
 
@@ -35,6 +37,7 @@ struct lt_record {
     float scale;
     uint32_t token_count;
     uint32_t token_bytes; /* of one id */
+    const uint8_t *key;   /* [LT_SPAN_KEY_BYTES] */
     const uint8_t *tokens;
     const uint8_t *payload;
 };
@@ -46,9 +49,15 @@ size_t lt_record_bytes(const struct lt_latent *latent);
 /* Writes a latent that lt_record_bytes has a size for into `ret_data`, which has that size. */
 void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data);
 
-/* Checks and reads what lies under `key`; the data needs no alignment. LT_ECORRUPT for anything that lt_record_write
- * did not write for this key, cut or damaged. */
-int lt_record_read(const struct lt_span_key *key, const void *data, size_t bytes, struct lt_record *ret_record);
+/* Checks and reads a record; the data needs no alignment. LT_ECORRUPT for anything that lt_record_write did not write,
+ * cut or damaged. */
+int lt_record_read(const void *data, size_t bytes, struct lt_record *ret_record);
+
+/* Whether it is the record of this key. */
+static inline bool lt_record_has_key(const struct lt_record *record, const struct lt_span_key *key)
+{
+    return memcmp(record->key, key->bytes, sizeof key->bytes) == 0;
+}
 
 /* What lies there, if it has at least the shape of a record: none of it can be trusted before something confirms it, as
  * a span key confirms the tokens that it is made of. */
@@ -69,7 +78,10 @@ static inline bool lt_record_expired(const struct lt_record *record, uint32_t no
     return record->expires && record->expires <= now;
 }
 
-/* Whether what lies under `key` is a sound record of this type and dimension whose time is not over. */
+/* The key that a record says it has, were it sound: for those who must remove even a damaged one. */
+void lt_record_claimed_key(const void *data, size_t bytes, struct lt_span_key *ret_key);
+
+/* Whether this is a sound record of this key, type and dimension whose time is not over. */
 bool lt_record_serves(const struct lt_span_key *key, const void *data, size_t bytes, enum lt_latent_type type,
                       uint32_t dimension, uint32_t now);
 

@@ -115,7 +115,7 @@ static int evict_member(struct lt_store *store, MDB_txn *transaction, struct lt_
     int code = remove_member(store, transaction, entry->space.id, key);
     if (code)
         return code;
-    lt_eviction_note(store->eviction, key);
+    lt_eviction_note(&store->eviction, key, atomic_load(&store->entries));
     lt_ledger_count(entry, LT_NAMESPACE_EVICTED, 1);
     return LT_OK;
 }
@@ -137,7 +137,9 @@ static int evict_one(struct lt_store *store, MDB_txn *transaction, MDB_cursor *c
         entry->hand = key;
         if (lt_pins_has(&store->ledger.pins, &key))
             continue;
-        if (spared++ < SPARED_MAX && lt_eviction_spare(store->eviction, &key)) {
+        uint64_t place;
+        if (spared++ < SPARED_MAX && lt_queues_find(&store->environment, transaction, &key, &place) == LT_OK &&
+            lt_eviction_spares(&store->eviction, &key, place)) {
             wrapped = false;
             continue;
         }

@@ -1,36 +1,23 @@
-/* Looking at records one after the other, in the order of their keys. A scan keeps nothing open between two calls but
- * the key it has come to, so it can take as long as it likes and holds up nobody. Whatever is there from its beginning
- * to its end is seen once; what comes or goes meanwhile may or may not be. Any thread. */
+/* Walking over everything that is stored, a slice at a time: each slice has a read transaction of its own, so that a
+ * long walk keeps no old pages alive. What is put or removed meanwhile may be met or not; a record that eviction moves
+ * from one queue to the other may be met twice. What still waits for the writer is not met. Any thread. */
 #ifndef LT_STORAGE_SCAN_H
 #define LT_STORAGE_SCAN_H
 
 #include "storage/record.h"
-#include "storage/store.h"
 
-#define LT_SCAN_ALL UINT32_MAX
-
-/* One record; the pointers are valid during the call. */
-struct lt_scanned {
-    struct lt_span_key key;
-    const void *data;
-    size_t bytes;
-    bool sound;              /* it passed its check */
-    struct lt_record record; /* if it is sound */
-};
-
-/* Must not call the store. Not LT_OK ends the scan with that code. */
-typedef int (*lt_scan_visit)(void *context, const struct lt_scanned *scanned);
-
-/* Where a scan stands. Zeroed: at the beginning. */
+/* Where a walk stands. Begin with a zeroed one. */
 struct lt_scan {
-    bool begun;
-    bool ended;
-    struct lt_span_key after;
+    unsigned queue; /* enum lt_queue */
+    uint64_t next;  /* number in the queue of the first record that was not looked at */
 };
 
-/* Visits the next records, at most `most`, of a namespace or of all (LT_SCAN_ALL), in one read transaction. Fewer than
- * `most`, or none, do not mean the end: scan->ended does. LT_EIO, LT_ENOMEM, or the visitor's. */
-int lt_store_scan(struct lt_store *store, struct lt_scan *scan, uint32_t namespace_id, size_t most, lt_scan_visit visit,
-                  void *context);
+/* Called with each sound record whose time is not over; it is valid during the call. */
+typedef void (*lt_scan_function)(void *context, const struct lt_span_key *key, const struct lt_record *record);
+
+/* Looks at up to `count` records. *ret_count says how many there were, damaged and expired ones included; fewer than
+ * `count` is the end. LT_EIO, LT_ENOMEM. */
+int lt_store_scan(struct lt_store *store, struct lt_scan *scan, size_t count, lt_scan_function function, void *context,
+                  size_t *ret_count);
 
 #endif

@@ -5,20 +5,30 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "storage/encoders.h"
 #include "storage/environment.h"
 #include "storage/eviction.h"
 #include "storage/ledger.h"
+#include "storage/memory.h"
 #include "storage/pending.h"
+#include "storage/queues.h"
+#include "storage/reader.h"
+#include "storage/table.h"
 
 #define LT_GROUP_RECORDS_MAX 8192 /* keeps a transaction below LMDB's limit of 131,071 dirty pages */
 
 struct lt_order;
 
 struct lt_store {
-    struct lt_store_options options; /* its path is not kept */
+    struct lt_store_options options; /* without its pointers, which are the caller's */
     struct lt_environment environment;
-    struct lt_eviction *eviction;
+    struct lt_encoders encoders;
+    struct lt_readers readers;
+    struct lt_memory memory;
+    struct lt_eviction eviction;
     struct lt_ledger ledger;
+    struct lt_queues queues; /* of the writer */
+    struct lt_gone gone;     /* of the writer */
     pthread_t writer;
 
     pthread_mutex_t mutex; /* guards what follows, up to the atomics */
@@ -40,8 +50,12 @@ struct lt_store {
 /* Reads the lifetime counters and the sizes. LT_EIO. */
 int lt_writer_read_state(struct lt_store *store);
 
-/* Commits a transaction of the writer's and notes the sizes. LT_EIO, LT_EFULL; the transaction is gone either way. */
+/* Commits a transaction of the writer's, notes the sizes, and drops from memory what is gone. LT_EIO, LT_EFULL; the
+ * transaction is gone either way. */
 int lt_writer_commit(struct lt_store *store, MDB_txn *transaction);
+
+/* Gives it up. */
+void lt_writer_abort(struct lt_store *store, MDB_txn *transaction);
 
 /* The writer thread's function; its argument is the store. */
 void *lt_writer_run(void *store);

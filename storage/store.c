@@ -7,12 +7,16 @@
 #include "storage/record.h"
 #include "storage/state.h"
 
+#define AT_ONCE 64
+#define CACHE_LINE 64
+
 const char *lt_lookup_name(enum lt_lookup lookup)
 {
     static const char *const names[] = {
         [LT_LOOKUP_MISS_NEW] = "new",         [LT_LOOKUP_MISS_EVICTED] = "evicted",
         [LT_LOOKUP_MISS_CORRUPT] = "corrupt", [LT_LOOKUP_MISS_EXPIRED] = "expired",
-        [LT_LOOKUP_HIT_MEMORY] = "memory",    [LT_LOOKUP_HIT_DISK] = "disk",
+        [LT_LOOKUP_MISS_ENCODER] = "encoder", [LT_LOOKUP_HIT_MEMORY] = "memory",
+        [LT_LOOKUP_HIT_DISK] = "disk",
     };
     return names[lookup];
 }
@@ -21,12 +25,15 @@ const char *lt_lookup_name(enum lt_lookup lookup)
 
 static void free_store(struct lt_store *store)
 {
+    lt_readers_finish(&store->readers);
     lt_environment_close(&store->environment);
     lt_pending_finish(&store->pending);
-    lt_free(store->eviction);
+    lt_eviction_finish(&store->eviction);
     lt_ledger_destroy(&store->ledger);
+    lt_gone_finish(&store->gone);
     pthread_rwlock_destroy(&store->ledger.lock);
     pthread_rwlock_destroy(&store->ledger.pins.lock);
+    lt_memory_finish(&store->memory);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);
     pthread_mutex_destroy(&store->mutex);
@@ -53,17 +60,22 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
         return lt_fail_code(error, LT_ENOMEM);
     store->options = *options;
     store->options.path = NULL;
+    store->options.encoders = NULL;
     store->environment.lock = -1;
     init_locks(store);
-    store->eviction = lt_malloc(sizeof *store->eviction);
-    int code = store->eviction && lt_pending_init(&store->pending) == LT_OK ? LT_OK : lt_fail_code(error, LT_ENOMEM);
+    int code = lt_pending_init(&store->pending);
     if (code == LT_OK)
-        code = lt_environment_open(options, &store->environment, error);
+        code = lt_eviction_init(&store->eviction, options->budget_bytes);
+    if (code == LT_OK)
+        code = lt_memory_init(&store->memory, options->memory_bytes, options->memory_payload_bytes);
+    code = code ? lt_fail_code(error, code) : lt_environment_open(options, &store->environment, error);
     if (code == LT_OK)
         code = lt_ledger_init(&store->ledger, &store->environment, error);
     if (code)
         goto failed;
-    code = lt_eviction_init(store->eviction, &store->environment);
+    code = lt_queues_init(&store->queues, &store->environment);
+    if (code == LT_OK)
+        code = lt_encoders_init(&store->encoders, &store->environment, options->encoders, options->encoder_count);
     if (code == LT_OK)
         code = lt_writer_read_state(store);
     if (code == LT_OK && pthread_create(&store->writer, NULL, lt_writer_run, store) != 0)
@@ -106,9 +118,10 @@ static enum lt_lookup read_record(const void *data, size_t bytes, uint32_t now, 
                                   struct lt_latent *latent)
 {
     struct lt_record record;
-    if (lt_record_read(&latent->key, data, bytes, &record) != LT_OK)
+    if (lt_record_read(data, bytes, &record) != LT_OK)
         return LT_LOOKUP_MISS_CORRUPT;
-    if (record.type != latent->type || record.dimension != latent->dimension)
+    if (!lt_record_has_key(&record, &latent->key) || record.type != latent->type ||
+        record.dimension != latent->dimension)
         return LT_LOOKUP_MISS_NEW;
     if (lt_record_expired(&record, now))
         return LT_LOOKUP_MISS_EXPIRED;
@@ -121,6 +134,17 @@ static enum lt_lookup read_record(const void *data, size_t bytes, uint32_t now, 
     return hit;
 }
 
+/* Looks at what is kept in memory. Returns how many were found. */
+static size_t get_kept(struct lt_store *store, struct lt_latent *latents, size_t count, uint32_t now,
+                       enum lt_lookup *ret_lookups)
+{
+    size_t found = lt_memory_get(&store->memory, latents, count, now, ret_lookups);
+    for (size_t i = 0; found && i < count; i++)
+        if (lt_lookup_is_hit(ret_lookups[i]))
+            lt_eviction_spare(&store->eviction, &latents[i].key);
+    return found;
+}
+
 /* Looks at what waits for the writer. Returns how many were found. */
 static size_t get_pending(struct lt_store *store, struct lt_latent *latents, size_t count, uint32_t now,
                           enum lt_lookup *ret_lookups)
@@ -128,6 +152,8 @@ static size_t get_pending(struct lt_store *store, struct lt_latent *latents, siz
     size_t found = 0;
     pthread_mutex_lock(&store->mutex);
     for (size_t i = 0; i < count && store->pending.count; i++) {
+        if (lt_lookup_is_hit(ret_lookups[i]))
+            continue;
         const struct lt_pending_entry *entry = lt_pending_find(&store->pending, &latents[i].key);
         if (entry)
             ret_lookups[i] = read_record(entry->record, entry->bytes, now, LT_LOOKUP_HIT_MEMORY, &latents[i]);
@@ -137,42 +163,94 @@ static size_t get_pending(struct lt_store *store, struct lt_latent *latents, siz
     return found;
 }
 
-static enum lt_lookup get_stored(struct lt_store *store, MDB_txn *transaction, uint32_t now, struct lt_latent *latent)
+/* When a look began. */
+struct look {
+    uint32_t now;
+    uint64_t age; /* of what is kept in memory */
+};
+
+static enum lt_lookup read_stored(struct lt_store *store, uint64_t place, const MDB_val *value, const struct look *look,
+                                  struct lt_latent *latent)
 {
-    MDB_val name = {sizeof latent->key.bytes, latent->key.bytes}, value;
-    int code = mdb_get(transaction, store->environment.latents, &name, &value);
-    if (code == MDB_NOTFOUND)
-        return lt_eviction_remembers(store->eviction, &latent->key) ? LT_LOOKUP_MISS_EVICTED : LT_LOOKUP_MISS_NEW;
-    enum lt_lookup lookup =
-        code ? LT_LOOKUP_MISS_CORRUPT : read_record(value.mv_data, value.mv_size, now, LT_LOOKUP_HIT_DISK, latent);
-    if (lookup == LT_LOOKUP_HIT_DISK)
-        lt_eviction_visit(store->eviction, &latent->key);
+    if (!value->mv_data)
+        return lt_eviction_remembers(&store->eviction, &latent->key) ? LT_LOOKUP_MISS_EVICTED : LT_LOOKUP_MISS_NEW;
+    enum lt_lookup lookup = read_record(value->mv_data, value->mv_size, look->now, LT_LOOKUP_HIT_DISK, latent);
+    if (lookup == LT_LOOKUP_HIT_DISK && lt_eviction_visit(&store->eviction, place))
+        lt_memory_keep(&store->memory, latent, look->age); /* not the first time: it may well be asked for again */
     else if (lookup == LT_LOOKUP_MISS_CORRUPT)
         atomic_fetch_add(&store->corrupt, 1);
     return lookup;
 }
 
+/* Looks up to AT_ONCE latents up on disk, but for those that were found before. First all are found, then read: memory
+ * is slow, and so it has time to bring what is read. */
+static void get_stored(struct lt_store *store, struct lt_reader *reader, struct lt_latent *latents, size_t count,
+                       const struct look *look, enum lt_lookup *lookups)
+{
+    uint64_t places[AT_ONCE] = {0};
+    MDB_val values[AT_ONCE] = {{0}};
+    for (size_t i = 0; i < count; i++) {
+        if (lt_lookup_is_hit(lookups[i]))
+            continue;
+        if (lt_reader_find(reader, &store->environment, &latents[i].key, &places[i], &values[i]) != LT_OK)
+            values[i] = (MDB_val){0, NULL};
+        for (size_t byte = 0; byte < values[i].mv_size; byte += CACHE_LINE)
+            __builtin_prefetch((const uint8_t *)values[i].mv_data + byte);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (lt_lookup_is_hit(lookups[i]))
+            continue;
+        enum lt_lookup stored = read_stored(store, places[i], &values[i], look, &latents[i]);
+        if (stored != LT_LOOKUP_MISS_NEW)
+            lookups[i] = stored;
+    }
+}
+
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups)
 {
-    MDB_txn *transaction;
-    uint32_t now = seconds_now();
+    struct lt_reader *reader;
+    const struct look look = {seconds_now(), lt_memory_age(&store->memory)};
+    uint32_t now = look.now;
     for (size_t i = 0; i < count; i++)
         ret_lookups[i] = LT_LOOKUP_MISS_NEW;
-    /* Pending first: an entry leaves it only after its commit, which a transaction begun later sees. */
-    if (get_pending(store, latents, count, now, ret_lookups) == count)
+    size_t found = get_kept(store, latents, count, now, ret_lookups);
+    /* Pending before the disk: an entry leaves it only after its commit, which a transaction begun later sees. */
+    if (found < count)
+        found += get_pending(store, latents, count, now, ret_lookups);
+    if (found == count)
         return LT_OK;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_reader_begin(&store->readers, &store->environment, &reader);
     if (code)
         return code;
-    for (size_t i = 0; i < count; i++) {
-        if (lt_lookup_is_hit(ret_lookups[i]))
-            continue;
-        enum lt_lookup stored = get_stored(store, transaction, now, &latents[i]);
-        if (stored != LT_LOOKUP_MISS_NEW)
-            ret_lookups[i] = stored;
-    }
-    mdb_txn_abort(transaction);
+    for (size_t first = 0; first < count; first += AT_ONCE)
+        get_stored(store, reader, latents + first, count - first < AT_ONCE ? count - first : AT_ONCE, &look,
+                   ret_lookups + first);
+    lt_reader_end(&store->readers, reader);
     return LT_OK;
+}
+
+void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size_t count, bool *ret_holds)
+{
+    struct lt_reader *reader;
+    memset(ret_holds, 0, count * sizeof *ret_holds);
+    if (lt_reader_begin(&store->readers, &store->environment, &reader) != LT_OK)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t place;
+        MDB_val record;
+        struct lt_span_key key;
+        if (lt_reader_find(reader, &store->environment, &keys[i], &place, &record) != LT_OK)
+            continue;
+        lt_record_claimed_key(record.mv_data, record.mv_size, &key);
+        ret_holds[i] = memcmp(&key, &keys[i], sizeof key) == 0;
+    }
+    lt_reader_end(&store->readers, reader);
+}
+
+size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_ENCODER_BYTES])
+{
+    *ret_fingerprints = store->encoders.fingerprints;
+    return store->encoders.count;
 }
 
 /* --- put --- */
@@ -252,8 +330,9 @@ void lt_store_stats(struct lt_store *store, struct lt_store_stats *ret_stats)
         .bytes = atomic_load(&store->bytes),
         .budget_bytes = store->options.budget_bytes,
         .map_bytes = store->environment.map_bytes,
+        .memory_entries = lt_memory_entries(&store->memory),
         .waiting = waiting,
-        .evictions = atomic_load(&store->eviction->count),
+        .evictions = atomic_load(&store->eviction.count),
         .corrupt = atomic_load(&store->corrupt),
         .commits = atomic_load(&store->commits),
         .write_failures = atomic_load(&store->write_failures),

@@ -15,6 +15,8 @@
 #include "proto/error.h"
 #include "storage/key.h"
 
+#define LT_ENCODER_BYTES 32 /* of an encoder's fingerprint */
+
 struct lt_store;
 
 enum lt_durability {
@@ -38,8 +40,12 @@ struct lt_store_options {
     const char *path;      /* a folder; made if its parent exists (mode 0700) */
     uint64_t budget_bytes; /* disk pages in use; eviction keeps to it. At least LT_STORE_BYTES_MIN */
     enum lt_durability durability;
-    uint32_t commit_milliseconds; /* 10 */
-    size_t commit_bytes;          /* 1 MiB */
+    uint64_t memory_bytes;          /* for the latents that are asked for most; 0 keeps none */
+    size_t memory_payload_bytes;    /* of the largest latent to be kept there */
+    const uint8_t *const *encoders; /* [encoder_count] fingerprints of those in use, LT_ENCODER_BYTES each */
+    size_t encoder_count;           /* at most LT_STORE_ENCODERS_MAX */
+    uint32_t commit_milliseconds;   /* 10 */
+    size_t commit_bytes;            /* 1 MiB */
 };
 
 /* Opens or creates a store and starts its writer. Errors, each with the reason: LT_EFORMAT for a store of another
@@ -69,7 +75,9 @@ enum lt_lookup {
     LT_LOOKUP_MISS_EVICTED, /* was here and had to go */
     LT_LOOKUP_MISS_CORRUPT, /* was here and failed its check */
     LT_LOOKUP_MISS_EXPIRED, /* is here and its time is over */
-    LT_LOOKUP_HIT_MEMORY,   /* put a moment ago, not yet committed */
+    LT_LOOKUP_MISS_ENCODER, /* is here as another encoder made it; only who knows its tokens can tell (lt_store_holds)
+                             */
+    LT_LOOKUP_HIT_MEMORY,   /* kept in memory, or put a moment ago and not yet committed */
     LT_LOOKUP_HIT_DISK,
 };
 
@@ -78,7 +86,7 @@ static inline bool lt_lookup_is_hit(enum lt_lookup lookup)
     return lookup >= LT_LOOKUP_HIT_MEMORY;
 }
 
-/* "memory", "disk" for hits; "new", "evicted", "corrupt", "expired" for misses. Never NULL. */
+/* "memory", "disk" for hits; "new", "evicted", "corrupt", "expired", "encoder" for misses. Never NULL. */
 const char *lt_lookup_name(enum lt_lookup lookup);
 
 /* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted,
@@ -87,6 +95,13 @@ const char *lt_lookup_name(enum lt_lookup lookup);
  * above keeps hit and miss counters. LT_EIO or LT_ENOMEM if the store could not be read at all: then every
  * ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
+
+/* Whether records lie on disk under `count` keys, unchecked. A store that cannot be read holds nothing. */
+void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size_t count, bool *ret_holds);
+
+/* Fingerprints of the encoders that have used this store, those in use first, LT_ENCODER_BYTES each. They stay as they
+ * are until the store is closed. Returns how many. */
+size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_ENCODER_BYTES]);
 
 /* Queues latents for the writer; tokens and payloads are copied. A key that is already queued or stored is left alone,
  * unless what is there has expired, is damaged, or has another type or dimension: then it is replaced. LT_EBUSY when
@@ -109,6 +124,7 @@ struct lt_store_stats {
     uint64_t bytes;   /* of the pages in use, all databases */
     uint64_t budget_bytes;
     uint64_t map_bytes;
+    uint64_t memory_entries; /* latents kept in memory */
     uint64_t waiting;        /* records that wait for the writer */
     uint64_t evictions;      /* since open */
     uint64_t corrupt;        /* records that failed their check, since open */

@@ -15,12 +15,9 @@
 #include "storage/record.h"
 #include "storage/removal.h"
 #include "storage/state.h"
-#include "storage/table.h"
 
 #define LIFETIME_SECONDS 1
-#define RECORD_PAGES_SHARE                                                                                             \
-    2 /* a record costs at most twice its bytes in pages: B-tree pages are at least half full                          \
-       */
+#define GROUP_PAGES 16 /* that a group may begin, besides those that its records fill */
 
 static const char lifetime_name[] = "lifetime";
 
@@ -63,29 +60,27 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 /* Adds a latent under a key that has none. */
 static int add_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
-    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
-    int code = lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
-    if (code == LT_OK)
-        code = lt_eviction_append(store->eviction, &store->environment, transaction, &entry->key);
-    if (code == LT_OK)
-        code =
-            lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record, entry->bytes);
-    return code;
+    int code = lt_eviction_add(&store->eviction, &store->queues, &store->environment, transaction, &entry->key,
+                               entry->record, entry->bytes);
+    return code ? code
+                : lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record,
+                                entry->bytes);
 }
 
-/* Puts a latent in the place of what lies there. */
+/* Puts a latent in the place of what lies there, be it of the same key or of another that begins alike. */
 static int replace_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry,
-                         const MDB_val *old)
+                         uint64_t place, const MDB_val *old)
 {
-    MDB_val name = {sizeof entry->key.bytes, (void *)entry->key.bytes}, value = {entry->bytes, (void *)entry->record};
-    int code =
-        lt_ledger_drop(&store->ledger, &store->environment, transaction, &entry->key, old->mv_data, old->mv_size);
+    struct lt_record record;
+    struct lt_span_key key = entry->key;
+    if (lt_record_read(old->mv_data, old->mv_size, &record) == LT_OK)
+        memcpy(key.bytes, record.key, sizeof key.bytes);
+    int code = lt_ledger_drop(&store->ledger, &store->environment, transaction, &key, old->mv_data, old->mv_size);
     if (code == LT_OK)
-        code = lt_environment_code(mdb_put(transaction, store->environment.latents, &name, &value, 0));
-    if (code == LT_OK)
-        code =
-            lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record, entry->bytes);
-    return code;
+        code = lt_queues_replace(&store->environment, transaction, place, entry->record, entry->bytes);
+    return code ? code
+                : lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record,
+                                entry->bytes);
 }
 
 /* Whether the latent's namespace has it: not if it is gone, or has a quota in which no room can be made. */
@@ -109,13 +104,15 @@ static int admit(struct lt_store *store, MDB_txn *transaction, const struct lt_p
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
     MDB_val old;
-    int code = lt_table_get(&store->environment, transaction, &entry->key, &old);
-    if (code == LT_OK) {
-        if (lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type, entry->dimension,
-                             (uint32_t)time(NULL)))
-            return LT_OK;
-        return replace_entry(store, transaction, entry, &old);
-    }
+    uint64_t place;
+    int code = lt_queues_find(&store->environment, transaction, &entry->key, &place);
+    if (code == LT_OK)
+        code = lt_queues_read_place(&store->environment, transaction, place, &old);
+    if (code == LT_OK)
+        return lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type, entry->dimension,
+                                (uint32_t)time(NULL))
+                   ? LT_OK
+                   : replace_entry(store, transaction, entry, place, &old);
     if (code == LT_ENOTFOUND)
         code = admit(store, transaction, entry);
     if (code)
@@ -136,23 +133,24 @@ static int write_entries(struct lt_store *store, MDB_txn *transaction, const str
     return code;
 }
 
-static size_t group_bytes(const struct lt_pending_entry *entry, size_t count)
+static uint64_t group_cost(const struct lt_store *store, const struct lt_pending_entry *entry, size_t count)
 {
-    size_t bytes = 0;
+    uint64_t cost = GROUP_PAGES * store->environment.page_bytes;
     for (; count; count--) {
-        bytes += entry->bytes;
+        cost += lt_queues_cost(&store->environment, entry->bytes);
         if (count > 1)
             entry = entry->next_queued;
     }
-    return bytes;
+    return cost;
 }
 
 int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
 {
     uint64_t used = 0, entries = 0;
+    struct lt_gone *gone = &store->gone;
     int code = lt_environment_used(&store->environment, transaction, &used, &entries);
     if (code) {
-        mdb_txn_abort(transaction);
+        lt_writer_abort(store, transaction);
         return code;
     }
     code = lt_environment_code(mdb_txn_commit(transaction));
@@ -160,8 +158,21 @@ int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
         atomic_store(&store->bytes, used);
         atomic_store(&store->entries, entries);
         atomic_fetch_add(&store->commits, 1);
+        if (gone->all)
+            lt_memory_clear(&store->memory);
+        else if (gone->count)
+            lt_memory_drop(&store->memory, gone->keys, gone->count);
     }
+    gone->count = 0;
+    gone->all = false;
     return code;
+}
+
+void lt_writer_abort(struct lt_store *store, MDB_txn *transaction)
+{
+    mdb_txn_abort(transaction);
+    store->gone.count = 0;
+    store->gone.all = false;
 }
 
 static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count)
@@ -174,8 +185,8 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
     if (lt_sweep_due(store, now))
         code = lt_sweep(store, transaction, now);
     if (count && code == LT_OK)
-        code = lt_eviction_make_room(store->eviction, &store->ledger, &store->environment, transaction,
-                                     store->options.budget_bytes, RECORD_PAGES_SHARE * group_bytes(first, count));
+        code = lt_eviction_make_room(&store->eviction, &store->queues, &store->ledger, &store->environment, transaction,
+                                     store->options.budget_bytes, group_cost(store, first, count));
     if (code == LT_OK)
         code = write_entries(store, transaction, first, count);
     if (code == LT_OK)
@@ -183,7 +194,7 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
     if (code == LT_OK)
         code = write_lifetime(store, transaction);
     if (code)
-        mdb_txn_abort(transaction);
+        lt_writer_abort(store, transaction);
     else
         code = lt_writer_commit(store, transaction);
     lt_ledger_finish(&store->ledger, code == LT_OK);

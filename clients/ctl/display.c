@@ -126,10 +126,54 @@ static int show_character(const char *text, char *ret_shown, size_t bytes)
         return snprintf(ret_shown, bytes, "\\n");
     if (*text == '"' || *text == '\\')
         return snprintf(ret_shown, bytes, "\\%c", *text);
+    if ((unsigned char)*text == 0xc2 && (unsigned char)text[1] < 0xa0) /* C1 control characters steer terminals, too */
+        return snprintf(ret_shown, bytes, "\\x%02x", (unsigned char)text[1]);
     if ((unsigned char)*text < 0x20 || *text == 0x7f)
         return snprintf(ret_shown, bytes, "\\x%02x", (unsigned char)*text);
     snprintf(ret_shown, bytes, "%.*s", character_bytes(text), text);
     return 1;
+}
+
+int text_columns(const char *text)
+{
+    int columns = 0;
+    for (; *text; text += character_bytes(text))
+        columns++;
+    return columns;
+}
+
+int escaped_columns(const char *text)
+{
+    char shown[8];
+    int columns = 0;
+    for (; *text; text += character_bytes(text))
+        columns += show_character(text, shown, sizeof shown);
+    return columns;
+}
+
+void print_escaped(const char *text)
+{
+    char shown[8];
+    for (; *text; text += character_bytes(text)) {
+        show_character(text, shown, sizeof shown);
+        fputs(shown, stdout);
+    }
+}
+
+void print_cell(const char *text, int columns)
+{
+    int width = columns < 0 ? -columns : columns, used = text_columns(text), room = used < width ? width - used : 0;
+    printf("%*s%s%*s", columns < 0 ? 0 : room, "", text, columns < 0 ? room : 0, "");
+}
+
+void print_cells(const char *const *cells, const int *columns, size_t count)
+{
+    while (count > 0 && !*cells[count - 1])
+        count--;
+    fputs(count ? "  " : "", stdout);
+    for (size_t i = 0; i < count; i++)
+        print_cell(cells[i], i + 1 == count && columns[i] < 0 ? 0 : columns[i]);
+    putchar('\n');
 }
 
 void print_quoted(const char *text, int columns)
@@ -152,6 +196,17 @@ void print_quoted(const char *text, int columns)
         used += 3;
     }
     printf("%*s", used < columns ? columns - used : 0, "");
+}
+
+void print_quoted_short(const char *text, int columns)
+{
+    if (escaped_columns(text) + 2 > columns) {
+        print_quoted(text, columns);
+    } else {
+        putchar('"');
+        print_escaped(text);
+        putchar('"');
+    }
 }
 
 bool print_text(const char *text, size_t bytes, bool terminal)

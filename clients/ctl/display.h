@@ -41,6 +41,24 @@ const char *colour_end(bool enabled);
  */
 void print_quoted(const char *text, int columns);
 
+/* The same in at most `columns`, not filled. */
+void print_quoted_short(const char *text, int columns);
+
+/* Columns that a text takes when it is printed: one for each character. */
+int text_columns(const char *text);
+
+/* The same of print_escaped. */
+int escaped_columns(const char *text);
+
+/* Prints a text with control characters, quotation marks and backslashes escaped. */
+void print_escaped(const char *text);
+
+/* Prints a text in a column: at its right edge, or at its left one if `columns` is negative. */
+void print_cell(const char *text, int columns);
+
+/* Prints `count` cells as one line, indented by two, without spaces at its end. */
+void print_cells(const char *const *cells, const int *columns, size_t count);
+
 /* Writes a text to standard output. On a terminal control characters other than newline and tab become '?', because
  * what a model says must not steer the terminal. False if it could not be written. */
 bool print_text(const char *text, size_t bytes, bool terminal);

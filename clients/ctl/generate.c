@@ -6,7 +6,7 @@
 
 #include "clients/ctl/command.h"
 #include "clients/ctl/display.h"
-#include "clients/ctl/input.h"
+#include "clients/ctl/texts.h"
 
 /* Prints an object on one line and frees it. False if that cannot be done. */
 static bool print_json(json_t *json)
@@ -72,46 +72,6 @@ static void print_receipt(const struct latent_generation *generation)
     print_stage("decode", timings->decode, &operations->decode);
 }
 
-/* Documents and prompt, read. Freed in command_generate, whatever happens. */
-struct texts {
-    struct input inputs[LT_SEGMENTS_MAX];
-    struct latent_segment segments[LT_SEGMENTS_MAX];
-    size_t count;
-};
-
-static bool add_file(const struct context *context, struct texts *texts, const char *path, enum latent_role role)
-{
-    struct input *input = &texts->inputs[texts->count];
-    const char *problem = input_read(path, input);
-    if (problem) {
-        char message[512];
-        snprintf(message, sizeof message, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path, problem);
-        report_failure(context, LATENT_EIO, message);
-        return false;
-    }
-    texts->segments[texts->count++] = (struct latent_segment){role, input->text, input->bytes};
-    return true;
-}
-
-static bool read_texts(const struct context *context, struct texts *texts)
-{
-    const struct options *options = &context->options;
-    for (size_t i = 0; i < options->document_count; i++)
-        if (!add_file(context, texts, options->documents[i], LATENT_DOCUMENT))
-            return false;
-    if (strcmp(options->argument, "-") != 0) {
-        texts->segments[texts->count++] =
-            (struct latent_segment){LATENT_USER, options->argument, strlen(options->argument)};
-        return true;
-    }
-    if (!add_file(context, texts, "-", LATENT_USER))
-        return false;
-    struct latent_segment *prompt = &texts->segments[texts->count - 1];
-    if (prompt->bytes > 0 && prompt->text[prompt->bytes - 1] == '\n')
-        prompt->bytes--;
-    return true;
-}
-
 static int generate(struct context *context, const struct texts *texts)
 {
     struct latent_generate_options options = context->options.generate;
@@ -137,12 +97,8 @@ static int generate(struct context *context, const struct texts *texts)
 
 int command_generate(struct context *context)
 {
-    struct texts *texts = calloc(1, sizeof *texts);
-    if (!texts)
-        return report_failure(context, LATENT_ENOMEM, "out of memory");
-    int status = read_texts(context, texts) ? generate(context, texts) : EXIT_FAILED;
-    for (size_t i = 0; i < LT_SEGMENTS_MAX; i++)
-        free(texts->inputs[i].text);
-    free(texts);
+    struct texts *texts = texts_read(context);
+    int status = texts ? generate(context, texts) : EXIT_FAILED;
+    texts_free(texts);
     return status;
 }

@@ -9,7 +9,9 @@ static const char overview[] =
     "\n"
     "Commands:\n"
     "  generate PROMPT   answer a prompt, as it is made\n"
+    "  explain PROMPT    what it costs to answer a prompt, stage by stage, beside a transformer\n"
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
+    "  near TEXT         the cached spans that are most like a text\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
     "  namespace put|list|rm  who may meet whose latents, with quotas and times to live\n"
     "  pin | unpin TEXT  latents of a text that are never evicted\n"
@@ -59,9 +61,25 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --stop TEXT          end before TEXT; may be given 8 times\n"
         "  --json               one line for each token, {\"type\":\"token\",\"text\":...}, and a last one,\n"
         "                       {\"type\":\"done\",...}, with the text and the receipt\n",
+    [COMMAND_EXPLAIN] =
+        "Usage: latentctl explain [OPTION]... PROMPT\n"
+        "Ask PROMPT (what standard input says if it is -), then run it again with nothing cached, with\n"
+        "everything cached, and through a token-level transformer if the daemon serves one with the same\n"
+        "vocabulary; and show on one page what each stage did and what it cost. Nothing but the first\n"
+        "run is counted or kept.\n"
+        "\n"
+        "  --document FILE  put the text of FILE before the prompt; may be given again\n"
+        "  --model NAME     the model; see latentctl models\n"
+        "  --measure        run prompts of 2,048 tokens as well, and not only count them\n"
+        "  --json           one object, as proto/PROTOCOL.md describes it\n",
     [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--namespace NAME] [--ttl TIME] [--json] TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
                        "each span its key and where it was found, or why it was not.\n",
+    [COMMAND_NEAR] = "Usage: latentctl near [-k N] [--model NAME] [--json] TEXT\n"
+                     "List for each span of TEXT (of standard input if TEXT is -) the cached spans that are nearest\n"
+                     "to it, by the cosine between their latents. Nothing is put into the cache.\n"
+                     "\n"
+                     "  -k, --nearest N   at most N for each, 1 to 100; 10\n",
     [COMMAND_SCORE] =
         "Usage: latentctl score [--model NAME] [--json] FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"

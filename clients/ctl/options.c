@@ -29,12 +29,14 @@ static const struct {
     [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
     [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_EXPLAIN] = {"explain", 1, 1},     [COMMAND_NEAR] = {"near", 1, 1},
 };
 
 enum option_key {
     OPTION_SOCKET = 's',
     OPTION_HELP = 'h',
     OPTION_VERSION = 'V',
+    OPTION_NEAREST = 'k',
     OPTION_JSON = 256,
     OPTION_WATCH,
     OPTION_MODEL,
@@ -55,6 +57,7 @@ enum option_key {
     OPTION_ALL,
     OPTION_YES,
     OPTION_REENCODE,
+    OPTION_MEASURE,
 };
 
 static const struct option long_options[] = {
@@ -81,6 +84,8 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"yes", no_argument, NULL, OPTION_YES},
     {"reencode", no_argument, NULL, OPTION_REENCODE},
+    {"nearest", required_argument, NULL, OPTION_NEAREST},
+    {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
 };
 
@@ -111,7 +116,14 @@ static unsigned commands_of(int option)
     case OPTION_QUOTA:
         return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
-        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH) | FOR(COMMAND_EXPORT);
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH) | FOR(COMMAND_EXPORT) | FOR(COMMAND_EXPLAIN) |
+               FOR(COMMAND_NEAR);
+    case OPTION_DOCUMENT:
+        return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
+    case OPTION_MEASURE:
+        return FOR(COMMAND_EXPLAIN);
+    case OPTION_NEAREST:
+        return FOR(COMMAND_NEAR);
     default:
         return FOR_GENERATE;
     }
@@ -264,6 +276,14 @@ static bool read_generate_option(struct options *options, int option)
     }
 }
 
+static bool read_nearest(struct options *options)
+{
+    unsigned long long count = 0;
+    bool good = read_integer(OPTION_NEAREST, 1, LT_NEAR_COUNT_MAX, &count);
+    options->nearest = (uint32_t)count;
+    return good;
+}
+
 static bool read_option(struct options *options, int option)
 {
     switch (option) {
@@ -282,6 +302,11 @@ static bool read_option(struct options *options, int option)
     case OPTION_WATCH:
         options->watch = true;
         return true;
+    case OPTION_MEASURE:
+        options->measure = true;
+        return true;
+    case OPTION_NEAREST:
+        return read_nearest(options);
     case OPTION_MODEL:
         options->generate.model = optarg;
         return true;
@@ -349,7 +374,7 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     const char *narrowest = "";
     int option;
     latent_generate_options_init(&options.generate);
-    while ((option = getopt_long(count, arguments, "s:hV", long_options, NULL)) >= 0) {
+    while ((option = getopt_long(count, arguments, "s:k:hV", long_options, NULL)) >= 0) {
         if (option == '?')
             return fail("the command line is wrong", "");
         if (!read_option(&options, option))

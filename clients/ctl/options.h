@@ -27,6 +27,8 @@ enum command {
     COMMAND_BACKUP,
     COMMAND_EXPORT,
     COMMAND_IMPORT,
+    COMMAND_EXPLAIN,
+    COMMAND_NEAR,
     COMMAND_STATS,
     COMMAND_INFO,
     COMMAND_PING,
@@ -53,6 +55,8 @@ struct options {
     bool reencode;
     bool json;
     bool watch;
+    bool measure;
+    uint32_t nearest; /* how many; 0: the daemon's choice */
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */

@@ -36,7 +36,7 @@ static struct lt_store *open_in(const char *folder, const char *name, uint64_t b
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
         stop_with(folder, "the path is too long");
-    return open_store(path, budget);
+    return open_store(path, budget, 0, 1);
 }
 
 /* In a store of its own that nothing is evicted from. */

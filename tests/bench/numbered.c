@@ -38,11 +38,13 @@ uint64_t number_argument(const char *name, const char *text)
     return number;
 }
 
-struct lt_store *open_store(const char *path, uint64_t budget_bytes)
+struct lt_store *open_store(const char *path, uint64_t budget_bytes, uint64_t memory_bytes, uint32_t dimension)
 {
     const struct lt_store_options options = {.path = path,
                                              .budget_bytes = budget_bytes,
                                              .durability = LT_DURABILITY_RELAXED,
+                                             .memory_bytes = memory_bytes,
+                                             .memory_payload_bytes = lt_latent_payload_bytes(LT_LATENT_I8, dimension),
                                              .commit_milliseconds = 10,
                                              .commit_bytes = 1 << 20};
     struct lt_store *store;

@@ -19,8 +19,9 @@ void *room(size_t count, size_t bytes);
 /* The decimal number `text`, at least 1. */
 uint64_t number_argument(const char *name, const char *text);
 
-/* A store that syncs in the system's time: what is measured is the store, not the disk's fsync. */
-struct lt_store *open_store(const char *path, uint64_t budget_bytes);
+/* A store that syncs in the system's time: what is measured is the store, not the disk's fsync. `memory_bytes` for
+ * latents of this dimension that are asked for most. */
+struct lt_store *open_store(const char *path, uint64_t budget_bytes, uint64_t memory_bytes, uint32_t dimension);
 
 struct lt_span_key numbered_key(uint32_t number);
 

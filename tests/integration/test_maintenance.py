@@ -13,19 +13,22 @@ from conftest import SHIPPED, generate, run_ctl
 from test_lifetime import scan, settle
 from test_namespaces import TEXT, encode, fails, hits, keys, many, put, space
 
-HEAD, TOKENS, WIDTH = 26, 24, 25  # bytes of a record's head; where it says how many tokens it has, and of how many bytes
+HEAD, TOKENS, WIDTH, KEY = 58, 24, 25, 26  # bytes of a record's head; where it says how many tokens it has, and of how many bytes
 SUM = 8
 
 
-def damage(daemon, how, count=10**9):
+def damage(daemon, how):
     """Changes records in the file of a daemon that has stopped. how(bytearray) changes one. Returns their keys."""
+    keys = set()
     with lmdb.open(str(daemon.store), max_dbs=32, map_size=1 << 31) as env, env.begin(write=True) as transaction:
-        database = env.open_db(b"latents", transaction)
-        records = [(key, bytearray(value)) for key, value in transaction.cursor(database)][:count]
-        for key, value in records:
-            how(value)
-            transaction.put(key, bytes(value), db=database)
-        return {key.hex() for key, _ in records}
+        for queue in (b"small", b"main"):
+            database = env.open_db(queue, transaction, integerkey=True)
+            for number, value in list(transaction.cursor(database)):
+                record = bytearray(value)
+                keys.add(bytes(record[KEY:KEY + 32]).hex())
+                how(record)
+                transaction.put(number, bytes(record), db=database)
+    return keys
 
 
 def in_payload(record):
@@ -38,6 +41,14 @@ def in_tokens(record):
 
 def in_namespace(record):
     record[8] ^= 1
+
+
+def in_key(record):
+    record[KEY + 3] ^= 1
+
+
+def in_key_behind_what_the_index_has(record):
+    record[KEY + 20] ^= 1
 
 
 def in_sum(record):
@@ -79,7 +90,8 @@ def test_what_is_sound_is_left_alone(make_daemon):
         assert latents(connection, keys(replies["a"]), "a") == before
 
 
-@pytest.mark.parametrize("how, heals", [(in_payload, True), (in_namespace, True), (in_sum, True), (in_tokens, False),
+@pytest.mark.parametrize("how, heals", [(in_payload, True), (in_namespace, True), (in_sum, True), (in_key, True),
+                                        (in_key_behind_what_the_index_has, True), (in_tokens, False),
                                         (shorten, False)])
 def test_what_is_damaged_is_encoded_again_or_removed(make_daemon, how, heals):
     daemon, replies = stored(make_daemon)
@@ -109,14 +121,14 @@ def test_a_latent_that_is_sound_and_wrong_is_found_by_encoding(make_daemon):
     with daemon.connect() as connection:
         before = latents(connection, wanted, "public")
     daemon.stop()
-    with lmdb.open(str(daemon.store), max_dbs=32, map_size=1 << 31) as env, env.begin(write=True) as transaction:
-        database = env.open_db(b"latents", transaction)
-        for key in map(bytes.fromhex, wanted[:5]):
-            record = bytearray(transaction.get(key, db=database))
+    chosen = {bytes.fromhex(key) for key in wanted[:5]}
+
+    def change(record):
+        if bytes(record[KEY:KEY + 32]) in chosen:
             in_payload(record)
-            seed = xxhash.xxh3_64_intdigest(key)
-            record[-SUM:] = xxhash.xxh3_64_intdigest(bytes(record[:-SUM]), seed=seed).to_bytes(SUM, "little")
-            transaction.put(key, bytes(record), db=database)
+            record[-SUM:] = xxhash.xxh3_64_intdigest(bytes(record[:-SUM])).to_bytes(SUM, "little")
+
+    damage(daemon, change)
     daemon.start()
     with daemon.connect() as connection:
         assert latents(connection, wanted, "public") != before

@@ -151,7 +151,8 @@ def flip(at):
 
 @pytest.mark.parametrize("change, word", [
     (flip(-20), "not sound"),              # the latent
-    (flip(26), "not sound"),               # a token
+    (flip(58), "not sound"),               # a token
+    (flip(30), "not sound"),               # its key
     (flip(-1), "not sound"),               # the record's checksum
     (lambda kind, content: (kind, content[:-1]), "not sound"),
     (lambda kind, content: (kind, b""), "not sound"),

@@ -72,6 +72,21 @@ def test_score(connection):
     assert connection.score(segments=[document(TEXT), user("Who?"), latentd.answer("The King.")]).segments[2].role == "answer"
 
 
+def test_explain(connection):
+    explained = connection.explain(segments=[document(TEXT), user("Who?")], max_tokens=4)
+    assert "".join(span.text for span in explained.spans) == f"<|doc|>{TEXT}<|user|>Who?<|answer|>" and explained.answer.same
+    assert [stage.stage for stage in explained.runs.warm.prompt] == ["tokenize", "lookup", "encode", "refine", "mix", "decode"]
+    assert explained.runs.cold.measured and explained.runs.token_level.first_token_ms is None
+    assert explained.projection[0].matrix_entries == 2048 ** 2
+
+
+def test_near(connection):
+    connection.encode(TEXT)
+    near = connection.near(TEXT, k=2)
+    assert all(span.nearest[0].text == span.text and span.nearest[0].cosine == 1 for span in near.spans)
+    assert all(len(span.nearest) == 2 for span in near.spans) and near.scanned == connection.stats().store_entries
+
+
 def test_about_the_daemon(daemon, connection):
     assert connection.ping() is True
     assert connection.hello("tests").server == "latentd"

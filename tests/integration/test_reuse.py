@@ -50,6 +50,21 @@ def test_after_restart(make_daemon):
     assert {span["tier"] for span in warm["spans"]} == {"disk"}
 
 
+def test_what_is_asked_for_often_is_kept_in_memory(make_daemon):
+    """After it was read from disk twice; an empty --memory never does it."""
+    for memory, expected in (("16M", "memory"), ("0", "disk")):
+        daemon = make_daemon(arguments=("--memory", memory))
+        with daemon.connect() as connection:
+            connection.call("encode", {"text": DOCUMENT})
+        daemon.restart()
+        with daemon.connect() as connection:
+            for tier in ("disk", "disk", expected, expected):
+                reply = connection.call("encode", {"text": DOCUMENT})
+                assert {span["tier"] for span in reply["spans"]} == {tier}
+            stats = connection.call("stats")
+        assert (stats["store_in_memory"] > 0) == (memory != "0")
+
+
 def test_after_kill_one_second_after_the_reply(make_daemon):
     daemon = make_daemon(model=SHIPPED)
     cold = generate_by_command(daemon, PROMPT)
@@ -147,11 +162,13 @@ def test_small_budget_evicts_and_says_so(make_daemon):
     daemon = make_daemon(model=SHIPPED, arguments=["--budget", "16M"])
     with daemon.connect() as connection:
         first = connection.call("encode", {"text": "A first sentence, which will have to go."})
-        for batch in range(80):
+        for batch in range(200):
             text = " ".join(f"{batch * 500 + number} is a number." for number in range(500))
             connection.call("encode", {"text": text})
             if connection.call("stats")["evictions"]:
                 break
+        else:
+            pytest.fail("nothing was evicted")
         again = connection.call("encode", {"text": "A first sentence, which will have to go."})
         stats = connection.call("stats")
     assert first["usage"]["span_hits"] == 0
@@ -179,3 +196,22 @@ def test_a_model_with_another_encoder_misses(make_daemon):
         names = [model["name"] for model in connection.call("models")["models"]]
         for name in names:
             assert_cold(connection.call("generate", {"prompt": PROMPT, "model": name, "max_tokens": 1}))
+
+
+def test_a_span_of_another_encoder_is_no_new_one(make_daemon, tmp_path):
+    """Also after a restart without the other model: the store remembers whose latents it has."""
+    twin = tmp_path / "twin.gguf"  # queries and keys of the encoder's first layer have changed places
+    query, key, data = b"encoder.blk.0.attn_q.weight", b"encoder.blk.0.attn_k.weight", TINY.read_bytes()
+    assert data.count(query) == data.count(key) == data.count(b"tiny") == 1
+    twin.write_bytes(data.replace(query, b"?" * len(key)).replace(key, query).replace(b"?" * len(key), key).replace(b"tiny", b"twin"))
+    daemon = make_daemon()
+    with daemon.connect() as connection:
+        connection.call("encode", {"text": DOCUMENT})
+    daemon.model = twin
+    daemon.restart()
+    with daemon.connect() as connection:
+        reply = connection.call("encode", {"text": DOCUMENT + " And then?"})
+        assert {span.get("miss") for span in reply["spans"][:-2]} == {"encoder"} and reply["spans"][-1]["miss"] == "new"
+        assert connection.call("stats")["misses_encoder"] >= len(reply["spans"]) - 2
+        again = connection.call("encode", {"text": DOCUMENT})
+        assert again["usage"]["span_misses"] == 0

@@ -39,10 +39,14 @@ static int remove_folder(void **state)
     return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static struct lt_store *open_with(uint64_t budget)
+static struct lt_store *open_with(uint64_t budget, uint64_t memory)
 {
-    const struct lt_store_options options = {
-        .path = path, .budget_bytes = budget, .commit_milliseconds = 10, .commit_bytes = 1 << 20};
+    const struct lt_store_options options = {.path = path,
+                                             .budget_bytes = budget,
+                                             .memory_bytes = memory,
+                                             .memory_payload_bytes = 2 * DIMENSION,
+                                             .commit_milliseconds = 10,
+                                             .commit_bytes = 1 << 20};
     struct lt_store *store = NULL;
     struct lt_error error = {0};
     int code = lt_store_open(&options, &store, &error);
@@ -54,7 +58,7 @@ static struct lt_store *open_with(uint64_t budget)
 
 static struct lt_store *open_store(void)
 {
-    return open_with(64 << 20);
+    return open_with(64 << 20, 0);
 }
 
 static struct lt_span_key key_of(uint32_t number)

@@ -15,8 +15,9 @@
 
 static char file[] = "/tmp/latentd-test-config-XXXXXX";
 
-static const char *const variables[] = {"STORE",       "SOCKET",  "MODEL",     "LISTEN", "BUDGET", "DURABILITY",
-                                        "LATENT_TYPE", "THREADS", "LOG_LEVEL", "CONFIG", "HTTP",   "HTTP_TOKEN_FILE"};
+static const char *const variables[] = {"STORE",  "SOCKET",     "MODEL",          "LISTEN",  "BUDGET",
+                                        "MEMORY", "DURABILITY", "LATENT_TYPE",    "THREADS", "LOG_LEVEL",
+                                        "CONFIG", "HTTP",       "HTTP_TOKEN_FILE"};
 
 static int make_file(void **state)
 {
@@ -76,6 +77,7 @@ static void fills_in_defaults(void **state)
     assert_string_equal(config.store, "/home/somebody/.local/share/latentd");
     assert_string_equal(config.socket, socket);
     assert_int_equal(config.budget_bytes, 1ull << 30);
+    assert_int_equal(config.memory_bytes, 64ull << 20);
     assert_int_equal(config.state_bytes, 128ull << 20);
     assert_int_equal(config.durability, LT_DURABILITY_GROUP);
     assert_int_equal(config.latent_type, LT_LATENT_I8);
@@ -146,6 +148,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"--budget 99999999999999G", "is not a size"},
         {"--budget -1", "is not a size"},
         {"--states much", "--states: 'much' is not a size, such as 0, 64M or 1G"},
+        {"--memory some", "--memory: 'some' is not a size, such as 0, 64M or 1G"},
         {"--budget 512MB", "is not a size"},
         {"--durability maybe", "--durability: 'maybe' is not group, sync or relaxed"},
         {"--latent-type f8", "--latent-type: 'f8' is not i8 or f16"},

@@ -11,6 +11,7 @@
 
 #define DIMENSION 48
 #define TOKENS 9
+#define HEADER (26 + LT_SPAN_KEY_BYTES)
 
 static uint16_t numbers[DIMENSION];
 static uint32_t tokens[LT_SPAN_TOKENS_MAX];
@@ -43,7 +44,8 @@ static void check_written_is_read(const struct lt_latent *written, size_t expect
     size_t bytes = lt_record_bytes(written);
     assert_int_equal(bytes, expected_bytes);
     lt_record_write(written, data);
-    assert_int_equal(lt_record_read(&written->key, data, bytes, &record), LT_OK);
+    assert_int_equal(lt_record_read(data, bytes, &record), LT_OK);
+    assert_true(lt_record_has_key(&record, &written->key));
     assert_int_equal(record.type, written->type);
     assert_int_equal(record.dimension, DIMENSION);
     assert_int_equal(record.namespace_id, 7);
@@ -61,11 +63,11 @@ static void what_is_written_is_read(void **state)
 {
     (void)state;
     struct lt_latent written = latent(LT_LATENT_F16);
-    check_written_is_read(&written, 26 + 2 * TOKENS + 2 * DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 2 * TOKENS + 2 * DIMENSION + 8);
     written = latent(LT_LATENT_I8);
-    check_written_is_read(&written, 26 + 2 * TOKENS + DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 2 * TOKENS + DIMENSION + 8);
     written.token_count = LT_SPAN_TOKENS_MAX;
-    check_written_is_read(&written, 26 + 2 * LT_SPAN_TOKENS_MAX + DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 2 * LT_SPAN_TOKENS_MAX + DIMENSION + 8);
 }
 
 static void a_large_token_id_widens_them_all(void **state)
@@ -73,11 +75,11 @@ static void a_large_token_id_widens_them_all(void **state)
     (void)state;
     struct lt_latent written = latent(LT_LATENT_I8);
     tokens[3] = 65535;
-    check_written_is_read(&written, 26 + 2 * TOKENS + DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 2 * TOKENS + DIMENSION + 8);
     tokens[3] = 65536;
-    check_written_is_read(&written, 26 + 4 * TOKENS + DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 4 * TOKENS + DIMENSION + 8);
     tokens[3] = UINT32_MAX;
-    check_written_is_read(&written, 26 + 4 * TOKENS + DIMENSION + 8);
+    check_written_is_read(&written, HEADER + 4 * TOKENS + DIMENSION + 8);
 }
 
 static void no_record_has_an_absurd_shape(void **state)
@@ -108,7 +110,7 @@ static void no_record_has_an_absurd_shape(void **state)
     assert_int_equal(lt_record_bytes(&made), LT_RECORD_BYTES_MAX);
 }
 
-static void it_serves_its_kind_until_it_expires(void **state)
+static void it_serves_its_key_and_kind_until_it_expires(void **state)
 {
     (void)state;
     struct lt_latent written = latent(LT_LATENT_I8);
@@ -120,6 +122,11 @@ static void it_serves_its_kind_until_it_expires(void **state)
     assert_false(lt_record_serves(&written.key, data, bytes, LT_LATENT_F16, DIMENSION, 0));
     assert_false(lt_record_serves(&written.key, data, bytes, LT_LATENT_I8, DIMENSION + 1, 0));
     assert_false(lt_record_serves(&written.key, data, bytes - 1, LT_LATENT_I8, DIMENSION, 0));
+    for (size_t bit = 0; bit < 8 * sizeof written.key.bytes; bit++) {
+        struct lt_span_key key = written.key;
+        key.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_false(lt_record_serves(&key, data, bytes, LT_LATENT_I8, DIMENSION, 0));
+    }
     written.expires = 0;
     lt_record_write(&written, data);
     assert_true(lt_record_serves(&written.key, data, bytes, LT_LATENT_I8, DIMENSION, UINT32_MAX));
@@ -135,15 +142,10 @@ static void every_flipped_bit_is_noticed(void **state)
     lt_record_write(&written, data);
     for (size_t bit = 0; bit < 8 * bytes; bit++) {
         data[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_equal(lt_record_read(&written.key, data, bytes, &record), LT_ECORRUPT);
+        assert_int_equal(lt_record_read(data, bytes, &record), LT_ECORRUPT);
         data[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
-    for (size_t bit = 0; bit < 8 * sizeof written.key.bytes; bit++) {
-        struct lt_span_key key = written.key;
-        key.bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
-        assert_int_equal(lt_record_read(&key, data, bytes, &record), LT_ECORRUPT);
-    }
-    assert_int_equal(lt_record_read(&written.key, data, bytes, &record), LT_OK);
+    assert_int_equal(lt_record_read(data, bytes, &record), LT_OK);
 }
 
 static void every_other_length_is_noticed(void **state)
@@ -158,7 +160,7 @@ static void every_other_length_is_noticed(void **state)
         uint8_t *exact = malloc(length + !length); /* so that a sanitizer sees a read behind it */
         assert_non_null(exact);
         memcpy(exact, data, length);
-        assert_int_equal(lt_record_read(&written.key, exact, length, &record), length == bytes ? LT_OK : LT_ECORRUPT);
+        assert_int_equal(lt_record_read(exact, length, &record), length == bytes ? LT_OK : LT_ECORRUPT);
         free(exact);
     }
 }
@@ -168,7 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(a_large_token_id_widens_them_all),
-        cmocka_unit_test(it_serves_its_kind_until_it_expires),
+        cmocka_unit_test(it_serves_its_key_and_kind_until_it_expires),
         cmocka_unit_test(no_record_has_an_absurd_shape),
         cmocka_unit_test(every_flipped_bit_is_noticed),
         cmocka_unit_test(every_other_length_is_noticed),

@@ -70,7 +70,7 @@ static void another_format_is_refused(void **state)
     static const struct {
         uint32_t format;
         const char *message;
-    } others[] = {{1, "has format 1;"}, {99, "has format 99;"}};
+    } others[] = {{1, "has format 1;"}, {2, "has format 2;"}, {99, "has format 99;"}};
     struct lt_error error;
     lt_store_close(open_store());
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
@@ -104,7 +104,7 @@ static void damaged_records_are_never_returned_and_heal(void **state)
     for (uint32_t number = 0; number < 50; number++)
         assert_int_equal(put(store, number), LT_OK);
     lt_store_close(store);
-    with_database("latents", flip_a_bit_everywhere);
+    with_database("small", flip_a_bit_everywhere);
     store = open_store();
     for (uint32_t number = 0; number < 50; number++)
         assert_int_equal(get(store, number), LT_LOOKUP_MISS_CORRUPT);
@@ -151,7 +151,7 @@ static void *read_much(void *context)
 static void readers_beside_the_writer(void **state)
 {
     (void)state;
-    struct lt_store *store = open_with(LT_STORE_BYTES_MIN);
+    struct lt_store *store = open_with(LT_STORE_BYTES_MIN, 1 << 20);
     pthread_t readers[3];
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&readers[i], NULL, read_much, store), 0);

@@ -7,7 +7,7 @@
             print(text, end="", flush=True)
 
 `Client` waits, `AsyncClient` is for asyncio. Both raise the subclasses of `Error` in latentd.errors, which are importable from here as
-well, and return the dataclasses of latentd.results."""
+well, and return the dataclasses of latentd.results and latentd.explanation."""
 
 from .async_client import AsyncClient, AsyncStream
 from .client import Client, Stream
@@ -16,18 +16,19 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
                      ClosedError, ConnectError, ContextExceededError, CorruptError, Error, FullError, InternalError,
                      InvalidUtf8Error, IoError, MalformedError, NotFoundError, OutOfMemoryError, ShuttingDownError,
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
+from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, user
-from .results import (Counters, Encoding, Generation, Hello, Imported, Info, Model, Namespace, Operations, Page, Receipt, Record, Score, SegmentScore,
-                      Span, Stats, StoreInfo, Timings, Usage, Verified)
+from .results import (Counters, Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Neighbour, Neighbourhood, Operations,
+                      Page, Receipt, Record, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage, Verified)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError", "BadStoreError",
     "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
-    "Encoding", "Error", "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info", "InternalError", "InvalidUtf8Error",
-    "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Namespace", "NotFoundError", "Operations", "OutOfMemoryError",
+    "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info", "InternalError", "InvalidUtf8Error",
+    "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Namespace", "Near", "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError",
     "Page", "Receipt", "Record", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
     "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "Verified", "answer", "document", "user",
 ]

@@ -119,6 +119,8 @@ class Client:
 
     encode = _method(methods.encode)
     score = _method(methods.score)
+    explain = _method(methods.explain)
+    near = _method(methods.near)
     latent_get = _method(methods.latent_get)
     namespace_put = _method(methods.namespace_put)
     namespace_list = _method(methods.namespace_list)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
+from .explanation import Explanation
 from .latents import Latents, read_latents
 from .reading import read
-from .results import Encoding, Generation, Hello, Imported, Info, Model, Namespace, Page, Score, Stats, Verified
+from .results import (Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Page, Score, Stats, Verified)
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -93,6 +94,19 @@ def score(text: str | None = None, *, segments: Sequence[Segment] | None = None,
           namespace: str | None = None, ttl_s: int | None = None) -> Call[Score]:
     """How well a model predicts a text (of any length, in pieces of the model's context), or segments together."""
     return Call("score", chosen(text=text, segments=segments, model=model, namespace=namespace, ttl_s=ttl_s), into(Score))
+
+
+def explain(prompt: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None,
+            max_tokens: int | None = None, measure: str | None = None) -> Call[Explanation]:
+    """Asks a prompt, and runs it again with nothing cached, with everything cached and by a token-level model, to show what each
+    stage costs. `measure` is a text of 2,080 tokens or more to run long prompts with, too."""
+    return Call("explain", chosen(prompt=prompt, segments=segments, model=model, max_tokens=max_tokens, measure=measure),
+                into(Explanation))
+
+
+def near(text: str, *, k: int | None = None, model: str | None = None) -> Call[Near]:
+    """The cached spans that are nearest to each span of a text, at most `k` (10) for each. Stores nothing."""
+    return Call("near", chosen(text=text, k=k, model=model), into(Near))
 
 
 def latent_get(keys: Sequence[str | bytes], *, model: str | None = None, namespace: str | None = None) -> Call[Latents]:

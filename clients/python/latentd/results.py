@@ -117,6 +117,45 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A cached span that is near."""
+    cosine: float
+    """Of the latents less the mean of all: 1 for the same span."""
+    text: str
+    tokens: int
+    key: str
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """A span of the text, and the cached spans that are nearest to it, the nearest first."""
+    text: str
+    tokens: int
+    key: str
+    nearest: tuple[Neighbour, ...]
+
+
+@dataclass(frozen=True)
+class NearTimings:
+    """Milliseconds."""
+    tokenize_ms: float = 0.0
+    encode_ms: float = 0.0
+    scan_ms: float = 0.0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Near:
+    """What is near a text."""
+    model: str
+    dimension: int
+    scanned: int
+    """Records that were looked at: all."""
+    timings: NearTimings
+    spans: tuple[Neighbourhood, ...]
+
+
+@dataclass(frozen=True)
 class Counters:
     """What the daemon counts; 0 of what it does not know yet."""
     span_lookups: int = 0
@@ -130,6 +169,7 @@ class Counters:
     misses_evicted: int = 0
     misses_corrupt: int = 0
     misses_expired: int = 0
+    misses_encoder: int = 0
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
@@ -150,6 +190,7 @@ class Stats(Counters):
     store_entries: int = 0
     store_bytes: int = 0
     store_budget_bytes: int = 0
+    store_in_memory: int = 0
     store_waiting: int = 0
     store_corrupt: int = 0
     store_write_failures: int = 0

@@ -87,7 +87,7 @@ def hit_rate_by_budget(bench):
     for percent in PERCENTS:
         bench.progress(f"budget {percent} %")
         rates, _ = hit_rates(bench, percent)
-        add(curves, "latentd (SIEVE)", percent, [rates["ours"]])
+        add(curves, "latentd (S3-FIFO)", percent, [rates["ours"]])
         add(curves, "LRU, as many spans as ours held", percent, [rates["lru_with_as_many"]])
         add(curves, "LRU, that share of the spans", percent, [rates["lru"]])
     return curves
