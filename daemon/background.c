@@ -1,9 +1,6 @@
 #include "daemon/background.h"
 
 #include "daemon/caller.h"
-#include "daemon/clock.h"
-#include "daemon/dispatch.h"
-#include "daemon/namespace_choice.h"
 #include "proto/alloc.h"
 
 static const lt_background_method methods[LT_METHOD_COUNT] = {
@@ -28,59 +25,25 @@ bool lt_background_takes(enum lt_method method)
     return methods[method] != NULL;
 }
 
-/* --- the pool's side --- */
-
-static void write_failure(struct lt_background *background, struct lt_writer *writer, const struct lt_error *error)
+int lt_background_answer(struct lt_job *job, struct lt_buffer *ret_bytes, struct lt_error *error)
 {
-    lt_count(&background->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-    lt_buffer_finish(writer->buffer);
-    lt_buffer_init(writer->buffer, LT_REPLY_BYTES_MAX);
-    lt_writer_init(writer, writer->buffer);
-    lt_write_error(writer, true, background->job.request->id, error);
-    if (writer->error)
-        lt_buffer_finish(writer->buffer); /* empty: the loop sends its own out_of_memory */
-}
-
-static void run(uv_work_t *work)
-{
-    struct lt_background *background = work->data;
-    const struct lt_request *request = background->job.request;
-    struct lt_error error = {0};
+    struct lt_background *background = (struct lt_background *)job;
+    struct lt_buffer bytes;
     struct lt_writer writer;
-    struct lt_buffer *bytes = &background->job.final.bytes;
-    lt_buffer_init(bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, bytes);
-    lt_write_response(&writer, request->id);
-    int code = methods[request->method](background, &writer, &error);
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    lt_write_response(&writer, job->request->id);
+    int code = methods[job->request->method](background, &writer, error);
     if (code == LT_OK && writer.error)
-        lt_fail_code(&error, code = writer.error);
-    background->failed = code != LT_OK;
+        code = lt_fail_code(error, writer.error);
     if (code)
-        write_failure(background, &writer, &error);
+        lt_buffer_finish(&bytes);
+    else
+        *ret_bytes = bytes;
+    return code;
 }
 
 /* --- the loop's side --- */
-
-static void unlink_running(struct lt_background *background)
-{
-    struct lt_server *server = background->server;
-    if (background->previous)
-        background->previous->next = background->next;
-    else
-        server->backgrounds = background->next;
-    if (background->next)
-        background->next->previous = background->previous;
-}
-
-static void after(uv_work_t *work, int status)
-{
-    struct lt_background *background = work->data;
-    (void)status; /* nobody cancels work that waits */
-    bool over = background->failed || background->job.request->method == LT_METHOD_IMPORT_END;
-    lt_transfer_leave(background->job.caller, background->transfer, over);
-    unlink_running(background);
-    lt_dispatch_finish(background->server, &background->job);
-}
 
 static bool takes_long(enum lt_method method)
 {
@@ -96,8 +59,8 @@ static const struct lt_background *find_long(const struct lt_server *server)
     return background;
 }
 
-int lt_background_start(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
-                        struct lt_error *error)
+int lt_background_begin(struct lt_server *server, struct lt_caller *caller, const struct lt_request *request,
+                        struct lt_job **ret_job, struct lt_error *error)
 {
     const struct lt_background *other = takes_long(request->method) ? find_long(server) : NULL;
     if (other)
@@ -107,27 +70,33 @@ int lt_background_start(struct lt_server *server, struct lt_caller *caller, stru
     struct lt_background *background = lt_calloc(1, sizeof *background);
     if (!background)
         return lt_fail_code(error, LT_ENOMEM);
-    int code = lt_choose_namespace(server->store, request, &background->job.space, error);
-    background->server = server;
-    background->work.data = background;
-    background->job.request = request;
-    background->job.received = lt_clock_seconds();
-    if (code == LT_OK)
-        code = lt_transfer_enter(server, caller, request, &background->transfer, error);
-    if (code == LT_OK && uv_queue_work(&server->loop, &background->work, run, after) != 0)
-        code = lt_fail_code(error, LT_EINTERNAL);
+    int code = lt_transfer_enter(server, caller, request, &background->transfer, error);
     if (code) {
-        lt_transfer_leave(caller, background->transfer, true);
         lt_free(background);
         return code;
     }
+    background->server = server;
     background->next = server->backgrounds;
     if (background->next)
         background->next->previous = background;
     server->backgrounds = background;
-    server->job_count++;
-    lt_caller_add(caller, &background->job);
+    *ret_job = &background->job;
     return LT_OK;
+}
+
+void lt_background_end(struct lt_server *server, struct lt_job *job)
+{
+    struct lt_background *background = (struct lt_background *)job;
+    if (!lt_background_takes(job->request->method))
+        return;
+    bool over = job->final.failed || job->request->method == LT_METHOD_IMPORT_END;
+    lt_transfer_leave(job->caller, background->transfer, over);
+    if (background->previous)
+        background->previous->next = background->next;
+    else
+        server->backgrounds = background->next;
+    if (background->next)
+        background->next->previous = background->previous;
 }
 
 static void tell(struct lt_background *background, uint64_t done, uint64_t total)

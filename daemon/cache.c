@@ -1,7 +1,6 @@
 #include "daemon/cache.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "daemon/clock.h"
 #include "daemon/precision.h"
@@ -128,7 +127,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
 /* Says of spans that seem to be new which of them another encoder has encoded. */
 static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
 {
-    const uint8_t(*encoders)[LT_ENCODER_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
+    const uint8_t(*encoders)[LT_FINGERPRINT_BYTES] = NULL, *own = lt_model_encoder_fingerprint(r->model);
     size_t encoder_count = cache->store ? lt_store_encoders(cache->store, &encoders) : 0, unknown = 0;
     for (size_t d = 0; d < r->distinct; d++)
         unknown += r->lookups[d] == LT_LOOKUP_MISS_NEW;
@@ -139,7 +138,7 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
     int code = keys && holds ? LT_OK : LT_ENOMEM;
     for (size_t e = 0; code == LT_OK && e < encoder_count; e++) {
         size_t count = 0, next = 0;
-        if (memcmp(encoders[e], own, LT_ENCODER_BYTES) == 0)
+        if (memcmp(encoders[e], own, LT_FINGERPRINT_BYTES) == 0)
             continue;
         for (size_t d = 0; d < r->distinct; d++) {
             const struct lt_cache_span *span = r->spans[r->first[d]];
@@ -184,13 +183,12 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     if (code)
         return code;
     size_t unstored = 0;
-    uint32_t now = (uint32_t)time(NULL);
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
         const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
         lt_latent_narrow(r->items[i].latent, latent);
         latent->namespace_id = space->id;
-        latent->expires = space->ttl_seconds ? now + space->ttl_seconds + 1 : 0; /* `now` is cut to a second */
+        latent->expires = lt_namespace_expiry(space);
         if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;

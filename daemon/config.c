@@ -35,6 +35,8 @@ const char lt_config_help[] =
     "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
     "  --durability MODE  group, sync or relaxed           (default group)\n"
     "  --latent-type TYPE how latents are stored, i8 or f16 (default i8)\n"
+    "  --weights TYPE     behind the encoder: int8, or f16, as the file has them\n"
+    "                                                      (default int8)\n"
     "  --threads N        for matrix products              (default: one a processor)\n"
     "  --log-level LEVEL  debug, info, warning or error    (default info)\n"
     "  --config FILE      an INI file with a section [latentd] and the same names\n"
@@ -42,7 +44,7 @@ const char lt_config_help[] =
     "\n"
     "Each option may also come from the environment (LATENTD_STORE, LATENTD_MODEL with ':' between files, ...)\n"
     "or from the config file. Flags override the environment, which overrides the file.\n"
-    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level again.\n";
+    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level and the token file again.\n";
 
 enum setting {
     MODEL,
@@ -56,6 +58,7 @@ enum setting {
     STATES,
     DURABILITY,
     LATENT_TYPE,
+    WEIGHTS,
     THREADS,
     LOG_LEVEL,
     SETTINGS
@@ -75,6 +78,7 @@ static const struct {
     [STATES] = {"states", "states", "LATENTD_STATES"},
     [DURABILITY] = {"durability", "durability", "LATENTD_DURABILITY"},
     [LATENT_TYPE] = {"latent_type", "latent-type", "LATENTD_LATENT_TYPE"},
+    [WEIGHTS] = {"weights", "weights", "LATENTD_WEIGHTS"},
     [THREADS] = {"threads", "threads", "LATENTD_THREADS"},
     [LOG_LEVEL] = {"log_level", "log-level", "LATENTD_LOG_LEVEL"},
 };
@@ -176,6 +180,15 @@ static int apply_latent_type(struct lt_config *config, const char *value, const 
     return lt_fail(error, LT_ECONFIG, "%s: '%s' is not i8 or f16", source, value);
 }
 
+static int apply_weights(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+{
+    bool int8 = strcmp(value, "int8") == 0;
+    if (!int8 && strcmp(value, "f16") != 0)
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not int8 or f16", source, value);
+    config->precision = int8 ? LT_PRECISION_INT8 : LT_PRECISION_STORED;
+    return LT_OK;
+}
+
 static int apply_threads(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     char *end;
@@ -215,6 +228,8 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return apply_durability(config, value, source, error);
     case LATENT_TYPE:
         return apply_latent_type(config, value, source, error);
+    case WEIGHTS:
+        return apply_weights(config, value, source, error);
     case THREADS:
         return apply_threads(config, value, source, error);
     case LOG_LEVEL:
@@ -395,6 +410,7 @@ int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_c
                                .memory_bytes = MEMORY_DEFAULT,
                                .state_bytes = STATES_DEFAULT,
                                .latent_type = LT_LATENT_I8,
+                               .precision = LT_PRECISION_INT8,
                                .log_level = LT_LOG_INFO};
     enum lt_config_outcome outcome = LT_CONFIG_RUN;
     const char *file = find_file(argument_count, arguments);

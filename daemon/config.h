@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/log.h"
+#include "kernels/model.h"
 #include "proto/error.h"
 #include "proto/limits.h"
 #include "storage/store.h"
@@ -25,7 +26,8 @@ struct lt_config {
     uint64_t memory_bytes; /* for the latents that are asked for most */
     enum lt_durability durability;
     enum lt_latent_type latent_type;
-    int threads; /* 0: one for each processor */
+    enum lt_precision precision; /* of weights behind the encoder */
+    int threads;                 /* 0: one for each processor */
     enum lt_log_level log_level;
     bool log_level_fixed; /* given by flag or environment, so that the file cannot change it */
 };

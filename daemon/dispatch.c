@@ -1,8 +1,13 @@
 #include "daemon/dispatch.h"
 
+#include <string.h>
+
 #include "daemon/background.h"
 #include "daemon/clock.h"
+#include "daemon/http.h"
+#include "daemon/latent_get.h"
 #include "daemon/namespace_choice.h"
+#include "daemon/pool.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
@@ -20,12 +25,17 @@ static void write_error(struct lt_buffer *ret_bytes, bool id_known, uint32_t id,
         lt_buffer_finish(ret_bytes);
 }
 
-static void refuse(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
+static void send_error(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
 {
     struct lt_buffer bytes;
-    lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
     write_error(&bytes, id_known, id, error);
     lt_session_send(session, &bytes);
+}
+
+static void refuse(struct lt_session *session, bool id_known, uint32_t id, const struct lt_error *error)
+{
+    lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    send_error(session, id_known, id, error);
 }
 
 static void free_job(struct lt_job *job)
@@ -34,28 +44,101 @@ static void free_job(struct lt_job *job)
     lt_free(job);
 }
 
+static const char *model_of(const struct lt_request *request)
+{
+    switch (request->method) {
+    case LT_METHOD_GENERATE:
+        return request->generate.model;
+    case LT_METHOD_ENCODE:
+        return request->encode.model;
+    case LT_METHOD_SCORE:
+        return request->score.model;
+    case LT_METHOD_EXPLAIN:
+        return request->explain.generate.model;
+    case LT_METHOD_NEAR:
+        return request->near.model;
+    case LT_METHOD_LATENT_PUT:
+        return request->latent_put.model;
+    default:
+        return request->latent_get.model;
+    }
+}
+
+/* The model that a request names, if it can do what is asked. LT_ENOMODEL, LT_EPARAM. */
+static int choose_model(const struct lt_server *server, const struct lt_request *request, size_t *ret_model,
+                        struct lt_error *error)
+{
+    const char *name = model_of(request);
+    size_t model = 0;
+    while (*name && model < server->model_count && strcmp(lt_model_name(server->models[model]), name) != 0)
+        model++;
+    if (model == server->model_count)
+        return lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
+    bool answers = request->method == LT_METHOD_GENERATE || request->method == LT_METHOD_SCORE;
+    if (!answers && !lt_model_has_encoder(server->models[model]))
+        return lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
+                       lt_model_name(server->models[model]));
+    *ret_model = model;
+    return LT_OK;
+}
+
+static void finish_job(struct lt_server *server, struct lt_job *job);
+
+static int hand_over(struct lt_server *server, struct lt_job *job)
+{
+    enum lt_method method = job->request->method;
+    bool waits = method == LT_METHOD_LATENT_GET || method == LT_METHOD_LATENT_PUT || lt_background_takes(method);
+    return waits ? lt_pool_submit(server, job, finish_job) : lt_engine_submit(server->engine, job);
+}
+
+/* A job in the namespace of its request. LT_ENOMODEL, LT_ENOTFOUND, LT_EPARAM, LT_EBUSY, LT_ENOMEM; `error` is filled.
+ */
+static int make_job(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
+                    struct lt_job **ret_job, struct lt_error *error)
+{
+    size_t model = 0;
+    struct lt_namespace space;
+    bool background = lt_background_takes(request->method);
+    int code = background ? LT_OK : choose_model(server, request, &model, error);
+    if (code == LT_OK)
+        code = lt_choose_namespace(server->store, request, &space, error);
+    if (code)
+        return code;
+    struct lt_job *job = NULL;
+    if (background) {
+        code = lt_background_begin(server, caller, request, &job, error);
+    } else {
+        job = lt_calloc(1, sizeof *job);
+        code = job ? LT_OK : lt_fail_code(error, LT_ENOMEM);
+    }
+    if (code)
+        return code;
+    job->request = request;
+    job->model = model;
+    job->space = space;
+    job->received = lt_clock_seconds();
+    job->final.job = job;
+    job->final.last = true;
+    *ret_job = job;
+    return LT_OK;
+}
+
 int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
                        struct lt_error *error)
 {
-    if (server->stopping || lt_background_takes(request->method)) {
-        int failed =
-            server->stopping ? lt_fail_code(error, LT_ESHUTDOWN) : lt_background_start(server, caller, request, error);
-        if (failed)
-            lt_request_destroy(request);
-        return failed;
-    }
-    struct lt_job *job = lt_calloc(1, sizeof *job);
-    int code = job ? lt_choose_namespace(server->store, request, &job->space, error) : lt_fail_code(error, LT_ENOMEM);
+    struct lt_job *job = NULL;
+    int code = server->stopping ? lt_fail_code(error, LT_ESHUTDOWN) : make_job(server, caller, request, &job, error);
     if (code == LT_OK) {
-        job->request = request;
-        job->received = lt_clock_seconds();
-        job->final.job = job;
-        job->final.last = true;
-        code = lt_engine_submit(server->engine, job);
-        if (code)
+        code = hand_over(server, job);
+        if (code == LT_EBUSY)
             lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
+        else if (code)
+            lt_fail_code(error, code);
+        if (code)
+            lt_background_end(server, job);
     }
     if (code) {
+        lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
         lt_request_destroy(request);
         lt_free(job);
         return code;
@@ -127,10 +210,27 @@ static void answer(struct lt_session *session, const struct lt_request *request)
         lt_server_stop(server);
 }
 
-static bool needs_engine(enum lt_method method)
+static bool is_job(enum lt_method method)
 {
     return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE ||
-           method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR || method == LT_METHOD_LATENT_GET;
+           method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR || method == LT_METHOD_LATENT_GET ||
+           method == LT_METHOD_LATENT_PUT || lt_background_takes(method);
+}
+
+/* Answers what is in memory already; false if it is not. */
+static bool answer_from_memory(struct lt_session *session, const struct lt_request *request)
+{
+    struct lt_server *server = session->server;
+    struct lt_buffer bytes;
+    struct lt_error error;
+    struct lt_namespace space;
+    size_t model;
+    if (request->method != LT_METHOD_LATENT_GET || server->stopping || choose_model(server, request, &model, &error) ||
+        lt_choose_namespace(server->store, request, &space, &error) ||
+        lt_latent_get_in_memory(server, model, &space, request, &bytes))
+        return false;
+    lt_session_send(session, &bytes);
+    return true;
 }
 
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
@@ -144,11 +244,13 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
         refuse(session, id_known, id, &error);
         return;
     }
-    if (!lt_background_takes(request->method) && !needs_engine(request->method)) {
+    if (!is_job(request->method)) {
         answer(session, request);
         lt_request_destroy(request);
+    } else if (answer_from_memory(session, request)) {
+        lt_request_destroy(request);
     } else if (lt_dispatch_submit(session->server, &session->caller, request, &error)) {
-        refuse(session, true, id, &error);
+        send_error(session, true, id, &error);
     }
 }
 
@@ -160,13 +262,16 @@ static void deliver(struct lt_job *job, struct lt_buffer *bytes)
         lt_buffer_finish(bytes);
 }
 
-void lt_dispatch_finish(struct lt_server *server, struct lt_job *job)
+static void finish_job(struct lt_server *server, struct lt_job *job)
 {
     struct lt_buffer bytes = job->final.bytes;
+    lt_background_end(server, job);
     if (!bytes.size) {
         struct lt_error error;
         lt_fail_code(&error, LT_ENOMEM);
         write_error(&bytes, true, job->request->id, &error);
+    } else if (server->http && !job->final.failed) {
+        lt_http_recent_keep(&server->http->recent, job->request, &bytes);
     }
     deliver(job, &bytes);
     struct lt_caller *caller = job->caller;
@@ -184,7 +289,7 @@ void lt_dispatch_events(struct lt_server *server)
     for (struct lt_event *next; event; event = next) {
         next = event->next;
         if (event->last) {
-            lt_dispatch_finish(server, event->job);
+            finish_job(server, event->job);
             continue;
         }
         deliver(event->job, &event->bytes);

@@ -10,7 +10,6 @@
 #include "daemon/cycle.h"
 #include "daemon/explaining.h"
 #include "daemon/generation.h"
-#include "daemon/latent_get.h"
 #include "daemon/near.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
@@ -21,8 +20,6 @@
 struct lt_engine {
     struct lt_served_model served[LT_MODELS_MAX];
     size_t served_count;
-    struct lt_store *store;
-    enum lt_latent_type latent_type;
     struct lt_counters *counters;
     struct lt_cache *cache;
     struct lt_explaining *explaining;
@@ -70,6 +67,7 @@ static void answer_error(struct lt_engine *engine, struct lt_job *job, const str
     if (writer.error)
         lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
     lt_count(engine->counters, LT_COUNTER_REQUESTS_FAILED, 1);
+    job->final.failed = true;
     answer(engine, job, &bytes);
 }
 
@@ -140,74 +138,10 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
 
 /* --- taking up jobs --- */
 
-static struct lt_served_model *find_model(struct lt_engine *engine, const char *name)
-{
-    for (size_t i = 0; i < engine->served_count; i++)
-        if (!*name || strcmp(lt_model_name(engine->served[i].model), name) == 0)
-            return &engine->served[i];
-    return NULL;
-}
-
-static void get_latents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
-{
-    struct lt_buffer bytes;
-    struct lt_writer writer;
-    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, &bytes);
-    int code = lt_latent_get(engine->store, engine->latent_type, model, job, &writer);
-    answer_written(engine, job, &bytes, code);
-}
-
-static const char *model_of(const struct lt_request *request)
-{
-    switch (request->method) {
-    case LT_METHOD_GENERATE:
-        return request->generate.model;
-    case LT_METHOD_ENCODE:
-        return request->encode.model;
-    case LT_METHOD_SCORE:
-        return request->score.model;
-    case LT_METHOD_EXPLAIN:
-        return request->explain.generate.model;
-    case LT_METHOD_NEAR:
-        return request->near.model;
-    default:
-        return request->latent_get.model;
-    }
-}
-
-/* The model that a request names, if it can do what is asked; else NULL and the reason: LT_ENOMODEL, LT_EPARAM. */
-static struct lt_served_model *choose_model(struct lt_engine *engine, const struct lt_request *request,
-                                            struct lt_error *error)
-{
-    const char *name = model_of(request);
-    struct lt_served_model *served = find_model(engine, name);
-    if (!served) {
-        lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
-        return NULL;
-    }
-    bool wants_latents = request->method == LT_METHOD_ENCODE || request->method == LT_METHOD_LATENT_GET ||
-                         request->method == LT_METHOD_EXPLAIN || request->method == LT_METHOD_NEAR;
-    if (wants_latents && !lt_model_has_encoder(served->model)) {
-        lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
-                lt_model_name(served->model));
-        return NULL;
-    }
-    return served;
-}
-
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
-    struct lt_served_model *served = choose_model(engine, job->request, &error);
-    if (!served) {
-        answer_error(engine, job, &error);
-        return;
-    }
-    if (job->request->method == LT_METHOD_LATENT_GET) {
-        get_latents(engine, job, served->model);
-        return;
-    }
+    struct lt_served_model *served = &engine->served[job->model];
     if (job->request->method == LT_METHOD_NEAR) {
         lt_near_begin(engine->near, job, served);
         return;
@@ -442,8 +376,6 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     struct lt_engine *engine = lt_calloc(1, sizeof *engine);
     if (!engine)
         return LT_ENOMEM;
-    engine->store = options->store;
-    engine->latent_type = options->latent_type;
     engine->counters = options->counters;
     engine->wake_loop = options->wake_loop;
     engine->context = options->context;
@@ -457,8 +389,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
                                     options->state_bytes / options->model_count);
         engine->served_count += code == LT_OK;
     }
-    const struct lt_explaining_options explaining = {.store = engine->store,
-                                                     .latent_type = engine->latent_type,
+    const struct lt_explaining_options explaining = {.store = options->store,
+                                                     .latent_type = options->latent_type,
                                                      .counters = engine->counters,
                                                      .cache = engine->cache,
                                                      .served = engine->served,
@@ -467,7 +399,7 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
                                                      .context = engine};
     if (code == LT_OK)
         code = lt_explaining_create(&explaining, &engine->explaining);
-    const struct lt_near_options near = {engine->store, engine->latent_type, answer_for, engine};
+    const struct lt_near_options near = {options->store, options->latent_type, answer_for, engine};
     if (code == LT_OK)
         code = lt_near_create(&near, &engine->near);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)

@@ -1,4 +1,4 @@
-/* The engine: one thread that does all computing and all store lookups, for every request at once.
+/* The engine: one thread that does all computing, and the lookups for it, for every request at once.
  *
  * In each cycle it takes up new requests, encodes all spans that any of them misses in one batch, mixes, and advances
  * every answer by one token in one batch. It never touches sockets; what it has to say leaves as events that the loop
@@ -32,7 +32,7 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
  * collected are lost, so collect them and stop submitting before. NULL is allowed. Loop thread. */
 void lt_engine_destroy(struct lt_engine *engine);
 
-/* Hands over a job (generate, encode, latent.get). LT_EBUSY when LT_ENGINE_QUEUE_MAX jobs wait: the job stays the
+/* Hands over a job (generate, encode, score). LT_EBUSY when LT_ENGINE_QUEUE_MAX jobs wait: the job stays the
  * caller's. */
 int lt_engine_submit(struct lt_engine *engine, struct lt_job *job);
 

@@ -11,7 +11,7 @@
 #include "daemon/texts.h"
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define RIVAL_TEXT_BYTES (1u << 20) /* for the tokens of its texts, which it remembers as latentd does */
 

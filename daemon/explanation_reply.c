@@ -132,14 +132,15 @@ static const struct lt_way_times *fastest(const struct lt_way_run *run, double (
 
 /* The same tokens and spans for both kinds of model; answer spans as the cold run closed them if the run has none. */
 static void count_run(const struct lt_explanation *explanation, const struct lt_way_run *run,
-                      const struct lt_model_shape *shape, uint32_t weight_bytes, struct lt_cost prompt[LT_STAGE_COUNT],
-                      struct lt_cost answer[LT_STAGE_COUNT], size_t answer_tokens)
+                      const struct lt_model_shape *shape, struct lt_weight_bytes weights,
+                      struct lt_cost prompt[LT_STAGE_COUNT], struct lt_cost answer[LT_STAGE_COUNT],
+                      size_t answer_tokens)
 {
     const struct lt_task *asked = explanation->asked;
     const struct lt_text_shape read = {explanation->span_tokens, run->known, asked->starts, asked->span_count};
     const struct lt_text_shape said = {run->answer_spans, run->answer_known, NULL, run->answer_span_count};
-    lt_cost_prompt(shape, weight_bytes, &read, prompt);
-    lt_cost_answer(shape, weight_bytes, &read, &said, answer_tokens, answer);
+    lt_cost_prompt(shape, weights, &read, prompt);
+    lt_cost_answer(shape, weights, &read, &said, answer_tokens, answer);
 }
 
 static size_t count_known(const uint8_t *known, size_t count)

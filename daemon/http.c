@@ -163,6 +163,12 @@ static int watch_sockets(struct lt_http *http, struct lt_error *error)
     return LT_OK;
 }
 
+int lt_http_reload_tokens(struct lt_http *http, struct lt_error *error)
+{
+    const char *path = http->server->config->http_token_file;
+    return path ? lt_http_access_load(path, &http->access, error) : LT_OK;
+}
+
 int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
@@ -171,7 +177,8 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
     if (!http)
         return lt_fail_code(error, LT_ENOMEM);
     http->server = server;
-    int code = config->http_token_file ? lt_http_access_load(config->http_token_file, &http->access, error) : LT_OK;
+    lt_http_recent_init(&http->recent);
+    int code = lt_http_reload_tokens(http, error);
     if (code == LT_OK)
         code = lt_listen_http(config->http, http->access.count > 0, &descriptor, error);
     if (code)
@@ -254,5 +261,7 @@ void lt_http_close(struct lt_http *http)
 
 void lt_http_destroy(struct lt_http *http)
 {
+    if (http)
+        lt_http_recent_finish(&http->recent);
     lt_free(http);
 }

@@ -1,5 +1,6 @@
-/* What HTTP answers from memory: the models, and whether the daemon is well. */
+/* What HTTP answers from memory: the models, whether the daemon is well, and the live page. */
 #include "daemon/http_route.h"
+#include "daemon/page/page.h"
 #include "daemon/server.h"
 #include "kernels/model.h"
 
@@ -35,6 +36,18 @@ static void begin_ready(struct lt_http_exchange *exchange, const json_t *body)
                        json_pack("{ss}", "status", ready ? "ready" : "stopping"));
 }
 
+static void begin_page(struct lt_http_exchange *exchange, const json_t *body)
+{
+    (void)body;
+    lt_http_reply_static(exchange, "text/html; charset=utf-8", lt_page, lt_page_bytes);
+    if (!exchange->response)
+        return;
+    MHD_add_response_header(exchange->response, "Content-Security-Policy", lt_page_policy);
+    MHD_add_response_header(exchange->response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+}
+
+const struct lt_http_handler lt_http_page = {.begin = begin_page};
 const struct lt_http_handler lt_http_models = {.begin = begin_models};
 const struct lt_http_handler lt_http_health = {.begin = begin_health};
 const struct lt_http_handler lt_http_ready = {.begin = begin_ready};

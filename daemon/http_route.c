@@ -18,6 +18,8 @@ static const struct route {
     {"GET", "/v1/models", &lt_http_models, false},
     {"GET", "/healthz", &lt_http_health, true},
     {"GET", "/readyz", &lt_http_ready, true},
+    {"GET", "/", &lt_http_page, true},
+    {"GET", "/latentd/requests", &lt_http_requests, false},
     {"GET", "/metrics", &lt_http_metrics, false},
 };
 

@@ -10,6 +10,6 @@ void lt_http_route(struct lt_http_exchange *exchange, const char *method, const 
 
 /* The handlers, one for each path. */
 extern const struct lt_http_handler lt_http_chat, lt_http_completions, lt_http_embeddings, lt_http_health,
-    lt_http_metrics, lt_http_models, lt_http_ready;
+    lt_http_metrics, lt_http_models, lt_http_page, lt_http_ready, lt_http_requests;
 
 #endif

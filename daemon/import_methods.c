@@ -2,7 +2,6 @@
  * believed: each record is checked against the key that its tokens make, and keyed anew for the namespace it goes to.
  */
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -78,14 +77,12 @@ static int choose_model(struct importing *importing, struct lt_error *error)
     return LT_OK;
 }
 
-static bool is_finite(const struct importing *importing)
+static bool has_size(const struct importing *importing)
 {
     float numbers[LT_LATENT_DIMENSION_MAX];
+    double size;
     lt_latent_widen(&importing->latent, numbers);
-    for (uint32_t i = 0; i < importing->latent.dimension; i++)
-        if (!isfinite(numbers[i]))
-            return false;
-    return true;
+    return lt_latent_has_size(numbers, importing->latent.dimension, &size);
 }
 
 /* Reads the next latent under the key that its tokens make in the public namespace. LT_ENOTFOUND at the end. */
@@ -120,7 +117,7 @@ static int read_latent(struct importing *importing)
                                            .token_count = record.token_count,
                                            .tokens = importing->tokens,
                                            .payload = importing->payload};
-    return is_finite(importing) ? LT_OK : LT_ECORRUPT;
+    return has_size(importing) ? LT_OK : LT_ECORRUPT;
 }
 
 static int check_all(struct importing *importing, struct lt_error *error)

@@ -1,7 +1,7 @@
-/* A request on its way through the engine, and what comes back from it.
+/* A request on its way through the engine, or through the pool (daemon/pool.h), and what comes back from it.
  *
- * The loop owns every job. It hands one to the engine, which borrows it until it sends the event that says `last`; only
- * then does the loop free it. So neither thread ever meets a job or a caller that the other has freed. */
+ * The loop owns every job. It hands one to the engine, say, which borrows it until it sends the event that says `last`;
+ * only then does the loop free it. So neither thread ever meets a job or a caller that the other has freed. */
 #ifndef LT_DAEMON_JOB_H
 #define LT_DAEMON_JOB_H
 
@@ -21,10 +21,12 @@ struct lt_event {
     struct lt_job *job;
     struct lt_buffer bytes; /* whole messages; empty in a last event only if memory ran out while making it */
     bool last;
+    bool failed; /* a last one: it says an error */
 };
 
 struct lt_job {
     struct lt_request *request;     /* owned; read by the engine */
+    size_t model;                   /* which of the daemon's models it is about */
     struct lt_namespace space;      /* in which it lives; ttl_seconds is that of its latents */
     double received;                /* lt_clock_seconds when its frame was complete */
     atomic_bool cancelled;          /* set by the loop: stop within one step */

@@ -1,15 +1,20 @@
-/* latent.get: stored latents by key, nothing computed. Engine thread only, as all lookups. */
+/* latent.get: stored latents for other processes, nothing computed. `model` says which of the daemon's models a request
+ * is about. */
 #ifndef LT_DAEMON_LATENT_GET_H
 #define LT_DAEMON_LATENT_GET_H
 
-#include "daemon/job.h"
-#include "kernels/model.h"
-#include "proto/writer.h"
-#include "storage/store.h"
+#include "daemon/server.h"
+#include "proto/buffer.h"
+#include "proto/messages.h"
+#include "storage/namespaces.h"
 
-/* Looks the keys up, stored as `type`, and writes the response; those of another namespace than the job's are not
- * found. LT_ENOMEM, LT_EIO, or the writer's error. */
-int lt_latent_get(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
-                  const struct lt_job *job, struct lt_writer *writer);
+/* Writes the whole response if all latents are in memory; those of another namespace than `space` are not found: then
+ * nothing has to be waited for. LT_ENOTFOUND: they are not, and nothing was written. LT_ENOMEM, LT_ETOOLARGE. */
+int lt_latent_get_in_memory(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+                            const struct lt_request *request, struct lt_buffer *ret_bytes);
+
+/* The same from wherever they are; may wait for the disk. LT_ENOMEM, LT_ETOOLARGE, LT_EIO. Any thread. */
+int lt_latent_get(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+                  const struct lt_request *request, struct lt_buffer *ret_bytes);
 
 #endif

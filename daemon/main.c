@@ -2,6 +2,7 @@
  * everything in the opposite order. Exit status: 0 after a graceful stop, 1 when starting failed, 2 for wrong settings.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -11,6 +12,8 @@
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+
+#define KEPT_BYTES (2 << 20)
 
 /* Makes the folders above the store, as mkdir -p does: a default under $HOME may be the first thing there. */
 static int make_parents(const char *path, struct lt_error *error)
@@ -31,7 +34,7 @@ static int open_models(struct lt_server *server, struct lt_error *error)
     const struct lt_config *config = server->config;
     for (size_t i = 0; i < config->model_count; i++) {
         struct lt_model *model;
-        int code = lt_model_open(config->models[i], &model, error);
+        int code = lt_model_open(config->models[i], config->precision, &model, error);
         if (code)
             return code;
         server->models[server->model_count++] = model;
@@ -108,10 +111,19 @@ static uint32_t processors(void)
     return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (uint32_t)CPU_COUNT(&allowed) : 1;
 }
 
+/* Replies of tens of kilobytes come and go. The allocator would give their memory back to the system each time and
+ * have it mapped anew, page by page, which takes longer than filling it. */
+static void keep_freed_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
+}
+
 static int serve(const struct lt_config *config)
 {
     struct lt_server server = {.config = config};
     struct lt_error error = {0};
+    keep_freed_memory();
     lt_log_set_level(config->log_level);
     server.threads = config->threads ? (uint32_t)config->threads : processors();
     int code = sodium_init() < 0 ? lt_fail(&error, LT_EINTERNAL, "libsodium cannot start") : LT_OK;

@@ -26,13 +26,14 @@ int lt_models_choose(const struct lt_server *server, const char *name, const str
 
 bool lt_models_takes(const struct lt_model *model, const uint32_t *tokens, uint32_t count)
 {
-    uint32_t vocabulary = lt_model_shape(model)->vocabulary;
-    if (count == 0 || count > lt_model_shape(model)->span_maximum)
+    const struct lt_span_rule *rule = lt_model_span_rule(model);
+    uint32_t ends[LT_SPAN_TOKENS_MAX];
+    if (count == 0 || count > LT_SPAN_TOKENS_MAX)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (tokens[i] >= vocabulary)
+        if (tokens[i] >= rule->vocabulary)
             return false;
-    return true;
+    return lt_span_cut(rule, tokens, count, ends) == 1;
 }
 
 const struct lt_model *lt_models_of_prefix(const struct lt_server *server, const struct lt_namespace *space,

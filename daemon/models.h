@@ -25,7 +25,7 @@ const struct lt_model *lt_models_of_prefix(const struct lt_server *server, const
                                            const uint8_t *prefix, size_t bytes, const uint32_t *tokens, uint32_t count,
                                            struct lt_span_key *ret_key);
 
-/* Whether the model's encoder takes such a span. */
+/* Whether the model's encoder takes such a span: its tokens exist, and the span rule makes one span of them. */
 bool lt_models_takes(const struct lt_model *model, const uint32_t *tokens, uint32_t count);
 
 /* The keys of a text's spans in a namespace, each once, in *ret_keys, which is to be freed with lt_free. LT_EUTF8,

@@ -118,6 +118,15 @@ static double cosine_to(const struct lt_nearest *nearest, size_t query)
     return nearest->squares[query] == (double)own ? 1 : 0;
 }
 
+/* A record that was moved during the walk is met twice. */
+static bool is_among(const struct lt_neighbour *found, size_t count, const struct lt_span_key *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (memcmp(&found[i].key, key, sizeof *key) == 0)
+            return true;
+    return false;
+}
+
 /* Puts a record among the nearest of a query, behind those that are as near. */
 static void insert(struct lt_nearest *nearest, size_t query, double cosine, const struct lt_span_key *key,
                    const struct lt_record *record)
@@ -126,7 +135,7 @@ static void insert(struct lt_nearest *nearest, size_t query, double cosine, cons
     struct lt_neighbour neighbour = {.cosine = cosine, .key = *key, .token_count = record->token_count};
     size_t count = nearest->counts[query], at = count;
     lt_record_copy_tokens(record, neighbour.tokens);
-    if (!is_of_encoder(nearest, key, neighbour.tokens, neighbour.token_count))
+    if (is_among(found, count, key) || !is_of_encoder(nearest, key, neighbour.tokens, neighbour.token_count))
         return;
     while (at > 0 && found[at - 1].cosine < cosine)
         at--;

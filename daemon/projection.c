@@ -33,7 +33,7 @@ static size_t cut(const struct lt_projections *projections, const struct lt_proj
 }
 
 /* Cuts the row's prompt and answer and counts them. LT_ENOMEM. */
-static int count_row(struct lt_projections *projections, struct lt_projection *row, uint32_t weight_bytes)
+static int count_row(struct lt_projections *projections, struct lt_projection *row, struct lt_weight_bytes weights)
 {
     row->spans = lt_malloc(ALL_TOKENS * sizeof *row->spans);
     if (!row->spans)
@@ -43,8 +43,8 @@ static int count_row(struct lt_projections *projections, struct lt_projection *r
     row->answer_span_count = cut(projections, row, row->tokens, LT_PROJECTION_ANSWER, row->answer_spans);
     const struct lt_text_shape prompt = {row->spans, NULL, NULL, row->span_count};
     const struct lt_text_shape answer = {row->answer_spans, NULL, NULL, row->answer_span_count};
-    lt_cost_prompt(&row->shape, weight_bytes, &prompt, row->prompt);
-    lt_cost_answer(&row->shape, weight_bytes, &prompt, &answer, LT_PROJECTION_ANSWER, row->answer);
+    lt_cost_prompt(&row->shape, weights, &prompt, row->prompt);
+    lt_cost_answer(&row->shape, weights, &prompt, &answer, LT_PROJECTION_ANSWER, row->answer);
     return LT_OK;
 }
 
@@ -54,7 +54,7 @@ static int add_rows(struct lt_projections *projections, const struct lt_served_m
 {
     static const uint32_t lengths[] = {8, 32};
     const struct lt_model_shape *shape = lt_model_shape(served->model);
-    uint32_t weight_bytes = lt_cost_weight_bytes(served->model);
+    struct lt_weight_bytes weights = lt_cost_weight_bytes(served->model);
     bool runs = projections->tokens != NULL;
     struct lt_projection *row = &projections->rows[projections->count++];
     *row = (struct lt_projection){.cut = LT_CUT_TOKENS, .tokens = tokens, .shape = *rival};
@@ -62,7 +62,7 @@ static int add_rows(struct lt_projections *projections, const struct lt_served_m
         row->served = rival_served;
     else if (row->shape.window < ALL_TOKENS) /* a transformer that takes so many tokens */
         row->shape.window = row->shape.context = ALL_TOKENS;
-    int code = count_row(projections, row, rival_served ? lt_cost_weight_bytes(rival_served->model) : weight_bytes);
+    int code = count_row(projections, row, rival_served ? lt_cost_weight_bytes(rival_served->model) : weights);
     for (size_t i = 0; code == LT_OK && i < sizeof lengths / sizeof *lengths; i++) {
         row = &projections->rows[projections->count++];
         *row =
@@ -71,13 +71,13 @@ static int add_rows(struct lt_projections *projections, const struct lt_served_m
             row->shape.span_maximum = lengths[i];
         else if (runs)
             row->served = served;
-        code = count_row(projections, row, weight_bytes);
+        code = count_row(projections, row, weights);
     }
     if (code || !runs)
         return code;
     row = &projections->rows[projections->count++];
     *row = (struct lt_projection){.cut = LT_CUT_MODEL, .tokens = tokens, .shape = *shape, .served = served};
-    return count_row(projections, row, weight_bytes);
+    return count_row(projections, row, weights);
 }
 
 static int take_text(struct lt_projections *projections, const struct lt_model *model, const char *text, size_t bytes,

@@ -219,32 +219,3 @@ void lt_reply_score(struct lt_writer *writer, const struct lt_task *task)
     write_stage_times(writer, task);
     write_operations(writer, &task->receipt);
 }
-
-void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model, enum lt_latent_type type,
-                      const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count)
-{
-    bool scaled = type == LT_LATENT_I8;
-    lt_write_response(writer, id);
-    lt_write_map(writer, scaled ? 5 : 4);
-    lt_write_text(writer, "model");
-    lt_write_text(writer, lt_model_name(model));
-    write_count(writer, "dimension", lt_model_shape(model)->width);
-    lt_write_text(writer, "type");
-    lt_write_text(writer, lt_latent_type_name(type));
-    lt_write_text(writer, "latents");
-    lt_write_array(writer, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        if (lt_lookup_is_hit(lookups[i]))
-            lt_write_binary(writer, latents[i].payload, lt_latent_payload_bytes(type, latents[i].dimension));
-        else
-            lt_write_nil(writer);
-    if (!scaled)
-        return;
-    lt_write_text(writer, "scales");
-    lt_write_array(writer, (uint32_t)count);
-    for (size_t i = 0; i < count; i++)
-        if (lt_lookup_is_hit(lookups[i]))
-            lt_write_real(writer, latents[i].scale);
-        else
-            lt_write_nil(writer);
-}

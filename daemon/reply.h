@@ -1,4 +1,4 @@
-/* Replies of the engine as MessagePack: tokens, results with their receipt, latents. proto/PROTOCOL.md names the
+/* Replies of the engine as MessagePack: tokens, results with their receipt. proto/PROTOCOL.md names the
  * fields. */
 #ifndef LT_DAEMON_REPLY_H
 #define LT_DAEMON_REPLY_H
@@ -26,9 +26,5 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task);
 
 /* The response to score; the text must be at its end. */
 void lt_reply_score(struct lt_writer *writer, const struct lt_task *task);
-
-/* The response to latent.get, all latents of one type; lookups[i] says whether latents[i] was found. */
-void lt_reply_latents(struct lt_writer *writer, uint32_t id, const struct lt_model *model, enum lt_latent_type type,
-                      const struct lt_latent *latents, const enum lt_lookup *lookups, size_t count);
 
 #endif

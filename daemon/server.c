@@ -119,7 +119,9 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     lt_log_set_level(level);
-    lt_log(LT_LOG_INFO, "SIGHUP: the log level is read again; other settings need a restart");
+    if (server->http && lt_http_reload_tokens(server->http, &error))
+        lt_log(LT_LOG_ERROR, "SIGHUP: tokens stay as they are: %s", error.message);
+    lt_log(LT_LOG_INFO, "SIGHUP: log level and tokens are read again; other settings need a restart");
 }
 
 /* Uptime is counted here, since each change of a counter is a commit to disk and an idle daemon should have few. */

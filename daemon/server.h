@@ -38,8 +38,9 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    size_t job_count;                  /* jobs that the engine or the pool has */
-    struct lt_background *backgrounds; /* those that the pool has */
+    size_t job_count;                  /* jobs that are not done */
+    size_t pool_count;                 /* those of them that the pool has */
+    struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
     size_t transfer_count;             /* packs on their way */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */

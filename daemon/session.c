@@ -10,28 +10,38 @@
 #include "proto/writer.h"
 
 #define READ_BYTES ((size_t)64 << 10)
+#define GATHERED_MAX 4 /* messages of one write: as many as libuv takes without an allocation of its own */
 
 static void process_input(struct lt_session *session);
 
 /* --- writing --- */
 
-struct sending {
+/* Messages on their way out in one write. */
+struct lt_sending {
     uv_write_t request;
     struct lt_session *session;
-    struct lt_buffer bytes;
+    size_t bytes; /* of all messages */
+    unsigned count;
+    struct lt_buffer messages[GATHERED_MAX];
 };
 
 static size_t unread(const struct lt_session *session)
 {
-    return uv_stream_get_write_queue_size(&session->stream);
+    return uv_stream_get_write_queue_size(&session->stream) + (session->gathered ? session->gathered->bytes : 0);
+}
+
+static void free_sending(struct lt_sending *sending)
+{
+    for (unsigned i = 0; i < sending->count; i++)
+        lt_buffer_finish(&sending->messages[i]);
+    lt_free(sending);
 }
 
 static void after_write(uv_write_t *request, int status)
 {
-    struct sending *sending = request->data;
+    struct lt_sending *sending = request->data;
     struct lt_session *session = sending->session;
-    lt_buffer_finish(&sending->bytes);
-    lt_free(sending);
+    free_sending(sending);
     if (session->closed)
         return;
     if (status < 0) {
@@ -45,25 +55,52 @@ static void after_write(uv_write_t *request, int status)
     }
 }
 
+/* Hands what was gathered to libuv. */
+static void flush(struct lt_session *session)
+{
+    struct lt_sending *sending = session->gathered;
+    uv_buf_t buffers[GATHERED_MAX];
+    session->gathered = NULL;
+    if (!sending)
+        return;
+    for (unsigned i = 0; i < sending->count; i++)
+        buffers[i] = uv_buf_init((char *)sending->messages[i].data, (unsigned)sending->messages[i].size);
+    if (session->closed) {
+        free_sending(sending);
+    } else if (uv_write(&sending->request, &session->stream, buffers, sending->count, after_write) < 0) {
+        free_sending(sending);
+        lt_session_close(session);
+    }
+}
+
+static struct lt_sending *start_gathering(struct lt_session *session)
+{
+    struct lt_sending *sending = lt_malloc(sizeof *sending);
+    if (!sending)
+        return NULL;
+    sending->session = session;
+    sending->request.data = sending;
+    sending->bytes = 0;
+    sending->count = 0;
+    return sending;
+}
+
 void lt_session_send(struct lt_session *session, struct lt_buffer *bytes)
 {
-    struct sending *sending = session->closed || bytes->size == 0 ? NULL : lt_calloc(1, sizeof *sending);
-    if (!sending) {
+    if (!session->closed && bytes->size && !session->gathered)
+        session->gathered = start_gathering(session);
+    struct lt_sending *sending = session->gathered;
+    if (session->closed || bytes->size == 0 || !sending) {
         lt_buffer_finish(bytes);
-        if (!session->closed)
-            lt_session_close(session); /* out of memory: a gap in the stream would be worse than its end */
+        lt_session_close(session); /* out of memory: a gap in the stream would be worse than its end */
         return;
     }
-    sending->session = session;
-    sending->bytes = *bytes;
-    sending->request.data = sending;
-    uv_buf_t buffer = uv_buf_init((char *)sending->bytes.data, (unsigned)sending->bytes.size);
-    if (uv_write(&sending->request, &session->stream, &buffer, 1, after_write) < 0) {
-        lt_buffer_finish(&sending->bytes);
-        lt_free(sending);
-        lt_session_close(session);
+    sending->bytes += bytes->size;
+    sending->messages[sending->count++] = *bytes;
+    if (!session->gathering || sending->count == GATHERED_MAX)
+        flush(session);
+    if (session->closed)
         return;
-    }
     if (unread(session) > LT_WRITE_QUEUE_MAX) {
         lt_log(LT_LOG_WARNING, "a client left %zu bytes unread; its connection is closed", unread(session));
         lt_session_close(session);
@@ -136,11 +173,13 @@ static void set_reading(struct lt_session *session, bool reading)
         lt_session_close(session);
 }
 
-/* Takes whole frames out of the input as long as the session has room for what they cause. */
+/* Takes whole frames out of the input as long as the session has room for what they cause. What is answered at once
+ * leaves together: each write may wake the client, and costs more than it takes to make a small reply. */
 static void process_input(struct lt_session *session)
 {
     size_t done = 0;
     int code = LT_OK;
+    session->gathering = true;
     while (!session->closed && !session->leaving && !is_full(session) && done < session->input.size) {
         size_t bytes;
         const uint8_t *frame = session->input.data + done;
@@ -150,6 +189,8 @@ static void process_input(struct lt_session *session)
         done += bytes;
         lt_dispatch(session, frame, bytes);
     }
+    session->gathering = false;
+    flush(session);
     if (session->closed)
         return;
     lt_buffer_consume(&session->input, done);

@@ -14,6 +14,8 @@
 #include "proto/buffer.h"
 #include "proto/scanner.h"
 
+struct lt_sending;
+
 struct lt_session {
     struct lt_caller caller; /* of its jobs */
     struct lt_server *server;
@@ -26,8 +28,10 @@ struct lt_session {
     struct lt_session *previous, *next;
     struct lt_buffer input;
     struct lt_scanner scanner;
-    double frame_began;    /* when the first byte of an incomplete frame came; 0 without one */
-    double farewell_began; /* when `leaving` was set */
+    struct lt_sending *gathered; /* messages that leave in the next write, or NULL */
+    double frame_began;          /* when the first byte of an incomplete frame came; 0 without one */
+    double farewell_began;       /* when `leaving` was set */
+    bool gathering;              /* more messages may follow at once */
     bool reading;
     bool leaving; /* closes once all is written */
     bool closed;

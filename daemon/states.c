@@ -9,9 +9,8 @@
 struct state {
     struct state *next;
     struct lt_sequence *sequence;
-    size_t count;             /* spans that it shares with whoever begins alike */
-    size_t segment;           /* of them in the last segment; 0: only a new segment can be added */
-    bool lent;                /* a task is adding to the sequence, behind these spans */
+    size_t count;             /* spans of the prompt */
+    size_t segment;           /* of them in its last segment */
     struct lt_span_key *keys; /* [count] */
     uint8_t *starts;          /* [count] */
     uint64_t bytes;
@@ -57,24 +56,19 @@ static void push_state(struct lt_states *states, struct state *state)
     states->bytes += state->bytes;
 }
 
+void lt_states_clear(struct lt_states *states)
+{
+    states->age++;
+    while (states->first)
+        free_state(unlink_state(states, &states->first));
+}
+
 void lt_states_destroy(struct lt_states *states)
 {
     if (!states)
         return;
-    while (states->first)
-        free_state(unlink_state(states, &states->first));
+    lt_states_clear(states);
     lt_free(states);
-}
-
-void lt_states_clear(struct lt_states *states)
-{
-    states->age++;
-    while (states->first) {
-        struct state *state = unlink_state(states, &states->first);
-        if (state->lent)
-            state->sequence = NULL; /* the task's own, now */
-        free_state(state);
-    }
 }
 
 /* Spans that a state and a prompt have in common from the beginning on. */
@@ -92,7 +86,7 @@ static size_t common(const struct state *state, const struct lt_cache_span *span
 static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
 {
     size_t same = common(state, spans, starts, count);
-    if (same == state->count && state->segment > 0)
+    if (same == state->count)
         return same;
     while (same > 0 && (same == count || !starts[same]))
         same--;
@@ -119,58 +113,25 @@ static struct state *find(struct lt_states *states, const struct lt_cache_span *
     return state;
 }
 
-/* What is left of the state for others is what the new prompt shares with it. As soon as a span is added the refiner no
- * longer stands where the state ended. */
-static struct lt_sequence *lend(struct state *state, size_t spans, size_t segment, size_t count)
-{
-    lt_sequence_truncate(state->sequence, spans, segment);
-    state->lent = true;
-    state->count = spans;
-    state->segment = spans == count ? segment : 0;
-    return state->sequence;
-}
-
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
                     const uint8_t *starts, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning)
 {
-    struct lt_sequence *sequence;
+    struct lt_sequence *sequence = NULL;
     size_t known;
-    struct state *state = find(states, spans, starts, count, &known);
-    size_t segment = state && known == state->count ? state->segment : 0;
-    if (state && !state->lent) {
-        sequence = lend(state, known, segment, count);
-    } else {
-        int code = lt_sequence_create(model, count + answer, &sequence);
-        if (code == LT_OK && state)
-            code = lt_sequence_copy(sequence, state->sequence, known, segment);
-        if (code) {
-            lt_sequence_destroy(sequence);
-            return code;
-        }
+    const struct state *state = find(states, spans, starts, count, &known);
+    int code = lt_sequence_create(model, 0, &sequence);
+    if (code == LT_OK && state)
+        code = lt_sequence_copy(sequence, state->sequence, known, known == state->count ? state->segment : 0);
+    if (code == LT_OK)
+        code = lt_sequence_reserve(sequence, count + answer, answer);
+    if (code) {
+        lt_sequence_destroy(sequence);
+        return code;
     }
-    *ret_beginning = (struct lt_beginning){sequence, known, states->age, false};
-    if (state && known == count)
-        ret_beginning->resumed = lt_sequence_resume(sequence, state->sequence, logits);
+    bool resumed = state && known == count && lt_sequence_resume(sequence, state->sequence, logits);
+    *ret_beginning = (struct lt_beginning){sequence, known, states->age, resumed};
     return LT_OK;
-}
-
-/* Takes the sequence's entry out, if it has one. */
-static void take_back(struct lt_states *states, const struct lt_sequence *sequence)
-{
-    for (struct state **link = &states->first; *link; link = &(*link)->next)
-        if ((*link)->sequence == sequence) {
-            struct state *state = unlink_state(states, link);
-            state->sequence = NULL;
-            free_state(state);
-            return;
-        }
-}
-
-void lt_states_discard(struct lt_states *states, struct lt_sequence *sequence)
-{
-    take_back(states, sequence);
-    lt_sequence_destroy(sequence);
 }
 
 /* Drops what the new prompt begins with as a whole: it serves no prompt that the new one does not serve as well. */
@@ -178,29 +139,24 @@ static void drop_covered(struct lt_states *states, const struct lt_cache_span *s
                          size_t count)
 {
     for (struct state **link = &states->first; *link;) {
-        if (!(*link)->lent && common(*link, spans, starts, count) == (*link)->count)
+        if (common(*link, spans, starts, count) == (*link)->count)
             free_state(unlink_state(states, link));
         else
             link = &(*link)->next;
     }
 }
 
-/* Drops the state that was not used for longest and is not in use; false if there is none. */
-static bool drop_oldest(struct lt_states *states)
+static void drop_oldest(struct lt_states *states)
 {
-    struct state **oldest = NULL;
-    for (struct state **link = &states->first; *link; link = &(*link)->next)
-        if (!(*link)->lent)
-            oldest = link;
-    if (oldest)
-        free_state(unlink_state(states, oldest));
-    return oldest;
+    struct state **link = &states->first;
+    while ((*link)->next)
+        link = &(*link)->next;
+    free_state(unlink_state(states, link));
 }
 
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     uint64_t age, struct lt_sequence *sequence)
 {
-    take_back(states, sequence);
     struct state *state = lt_calloc(1, sizeof *state);
     uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
     if (!state || bytes > states->budget || count == 0 || age != states->age)
@@ -218,8 +174,8 @@ void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans,
     state->count = count;
     state->bytes = bytes;
     drop_covered(states, spans, starts, count);
-    while (states->bytes + bytes > states->budget && drop_oldest(states))
-        ;
+    while (states->bytes + bytes > states->budget)
+        drop_oldest(states);
     push_state(states, state);
     return;
 useless:

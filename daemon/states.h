@@ -3,8 +3,7 @@
  * that is repeated is neither mixed nor decoded. States live in memory only, under a byte budget; the one that was not
  * used for longest goes first.
  *
- * A state is not copied for the prompt that goes on from it but lent to it, so what it costs does not depend on its
- * length. While it is lent, others copy the part that they share with it, which never changes.
+ * The prompt that goes on from a state shares its memory, which never changes, and so pays little however long it is.
  *
  * They belong to one model. Prompts are compared by their span keys, so a match is as exact as the cache's own. Engine
  * thread only. */
@@ -32,21 +31,17 @@ struct lt_beginning {
 };
 
 /* Goes on from the state of the longest beginning of the prompt that is known and can be gone on from, or from nothing.
- * `starts` says where segments begin; `logits` has room for [vocabulary]. The sequence must come back through
- * lt_states_keep or lt_states_discard. LT_ENOMEM. */
+ * `starts` says where segments begin; `logits` has room for [vocabulary]. The sequence is the caller's. LT_ENOMEM. */
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
                     const uint8_t *starts, size_t count, size_t answer, float *logits,
                     struct lt_beginning *ret_beginning);
 
-/* Takes a sequence back that began with the prompt, all of it mixed; what came behind is of no matter. It is freed at
+/* Takes over a sequence that began with the prompt, all of it mixed; what came behind is of no matter. It is freed at
  * once if it is not worth its memory, or if all states were cleared since it began, when they had the age `age`. */
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     uint64_t age, struct lt_sequence *sequence);
 
-/* Drops all states. What is lent comes back in vain. */
+/* Drops all states. Sequences that have begun come in vain. */
 void lt_states_clear(struct lt_states *states);
-
-/* Takes a sequence back of which nothing is to be kept, and frees it. */
-void lt_states_discard(struct lt_states *states, struct lt_sequence *sequence);
 
 #endif

@@ -49,10 +49,7 @@ void lt_task_destroy(struct lt_task *task)
     forget_spans(task);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
-    if (task->sequence && task->served->states)
-        lt_states_discard(task->served->states, task->sequence);
-    else
-        lt_sequence_destroy(task->sequence);
+    lt_sequence_destroy(task->sequence);
     lt_sampler_destroy(task->sampler);
     lt_answer_text_finish(&task->text);
     lt_free(task->logits);

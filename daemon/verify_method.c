@@ -135,7 +135,7 @@ static void take_fresh(struct verifying *verifying, struct checked *checked, con
     if (!checked->sound) { /* of the rest of a damaged record nothing is believed */
         latent->type = verifying->background->server->config->latent_type;
         latent->created = (uint32_t)time(NULL);
-        latent->expires = checked->space.ttl_seconds ? latent->created + checked->space.ttl_seconds + 1 : 0;
+        latent->expires = lt_namespace_expiry(&checked->space);
         latent->namespace_id = checked->space.id;
     }
     latent->dimension = width;

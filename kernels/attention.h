@@ -1,23 +1,25 @@
-/* Multi-head attention of one query row over keys that may lie in several places, under one softmax. */
+/* Multi-head attention of one query row over keys that may lie in several places, under one softmax:
+ *
+ *   lt_attention_begin(...);
+ *   lt_attend(...);           and lt_slots_attend, which kernels/slots.h has; each as often as there are places
+ *   lt_attention_end(...);
+ *
+ * A row has all heads side by side; there is a softmax for each head. Any thread. */
 #ifndef LT_KERNELS_ATTENTION_H
 #define LT_KERNELS_ATTENTION_H
 
-#include <math.h>
 #include <stddef.h>
 
-/* Keys and values that lie row by row; a row has all heads side by side. */
-struct lt_attention_part {
-    const float *query; /* the query as these keys want it: rotated or not */
-    const float *keys;
-    const float *values;
-    size_t count;
-};
+#include "kernels/softmax.h"
 
-/* Nothing to attend to is no choice: then at least one part must have a key. */
-#define LT_ATTEND_ALWAYS (-INFINITY)
+/* softmax: [heads], out: [heads * head_width] begin with attending to nothing, with that score. */
+void lt_attention_begin(struct lt_softmax *softmax, size_t heads, size_t head_width, float nothing, float *out);
 
-/* out: [heads * head_width]. nothing: the score of attending to nothing, a key whose value is zero. Any thread. */
-void lt_attend(const struct lt_attention_part *parts, size_t part_count, size_t heads, size_t head_width, float nothing,
-               float *out);
+/* Keys and values lie row by row, [count][heads * head_width]. */
+void lt_attend(const float *query, const float *keys, const float *values, size_t count, size_t heads,
+               size_t head_width, struct lt_softmax *softmax, float *out);
+
+/* Now out is what the heads have seen. */
+void lt_attention_end(const struct lt_softmax *softmax, size_t heads, size_t head_width, float *out);
 
 #endif

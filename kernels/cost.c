@@ -1,9 +1,10 @@
 #include "kernels/cost.h"
 
+#include "kernels/decoder.h"
 #include "kernels/layer.h"
 #include "kernels/recall.h"
 
-#define NUMBER 4 /* bytes of a number in keys, values and what else a sequence keeps */
+#define NUMBER 4 /* bytes of a number in the window and what else a sequence keeps, but for its slots */
 
 /* Numbers in the matrices of a layer. */
 static uint64_t layer_numbers(const struct lt_model_shape *shape)
@@ -11,13 +12,35 @@ static uint64_t layer_numbers(const struct lt_model_shape *shape)
     return 4 * (uint64_t)shape->width * shape->width + 3 * (uint64_t)shape->width * shape->feed_forward;
 }
 
+/* Key and value as floats. */
+static uint64_t float_bytes(const struct lt_model_shape *shape)
+{
+    return 2 * (uint64_t)shape->width * NUMBER;
+}
+
+/* Key and value as kernels/slots.h keeps them: a byte a number, and a scale a head. */
+static uint64_t slot_bytes(uint64_t width, uint64_t heads)
+{
+    return 2 * (width + heads * sizeof(float));
+}
+
+static uint64_t span_slot_bytes(const struct lt_model_shape *shape)
+{
+    return slot_bytes(shape->width, shape->heads);
+}
+
+static uint64_t recall_slot_bytes(const struct lt_model_shape *shape)
+{
+    return shape->recall ? shape->span_maximum * slot_bytes(shape->recall, 1) : 0;
+}
+
 /* One row through all layers of a stage: it writes its key and value, and reads those of `keys` rows. */
-static void add_row(const struct lt_model_shape *shape, struct lt_cost *cost, uint64_t keys)
+static void add_row(const struct lt_model_shape *shape, struct lt_cost *cost, uint64_t keys, uint64_t key_value_bytes)
 {
     cost->rows++;
     cost->keys = keys > cost->keys ? keys : cost->keys;
     cost->operations += cost->layers * (lt_layer_operations(shape) + lt_attention_operations(shape, keys));
-    cost->bytes += cost->layers * 2 * (1 + keys) * shape->width * NUMBER;
+    cost->bytes += cost->layers * (1 + keys) * key_value_bytes;
 }
 
 static void add_layer_weights(const struct lt_model_shape *shape, struct lt_cost *cost, uint32_t weight_bytes)
@@ -30,7 +53,7 @@ static void add_layer_weights(const struct lt_model_shape *shape, struct lt_cost
 static void encode_span(const struct lt_model_shape *shape, struct lt_cost *cost, uint32_t tokens)
 {
     for (uint32_t i = 0; i < tokens; i++)
-        add_row(shape, cost, tokens);
+        add_row(shape, cost, tokens, float_bytes(shape));
     cost->entries += (uint64_t)tokens * tokens;
     cost->operations += 2 * (uint64_t)shape->width * shape->width * shape->span_maximum;
 }
@@ -67,10 +90,10 @@ static void mix_span(const struct lt_model_shape *shape, struct lt_cost costs[LT
 {
     uint64_t width = shape->width, decoders = shape->decoder_layers;
     struct lt_cost *mix = &costs[LT_STAGE_MIX];
-    add_row(shape, &costs[LT_STAGE_REFINE], segment);
-    add_row(shape, mix, spans);
+    add_row(shape, &costs[LT_STAGE_REFINE], segment, span_slot_bytes(shape));
+    add_row(shape, mix, spans, span_slot_bytes(shape));
     mix->operations += 2 * width * width * (2 + 2 * decoders) + lt_recall_unfold_operations(shape);
-    mix->bytes += (width * (1 + 2 * decoders) + 2 * (uint64_t)shape->span_maximum * shape->recall) * NUMBER;
+    mix->bytes += width * NUMBER + decoders * span_slot_bytes(shape) + recall_slot_bytes(shape);
 }
 
 static void add_mixing_weights(const struct lt_model_shape *shape, struct lt_cost costs[LT_STAGE_COUNT],
@@ -106,13 +129,19 @@ static uint64_t mix(const struct lt_model_shape *shape, uint32_t weight_bytes, c
 
 /* --- decode --- */
 
-static void decode_token(const struct lt_model_shape *shape, struct lt_cost *cost, uint64_t position, uint64_t closed)
+/* `behind`: tokens that are fed with it and come after it. */
+static void decode_token(const struct lt_model_shape *shape, struct lt_cost *cost, uint64_t position, uint64_t closed,
+                         size_t behind)
 {
-    add_row(shape, cost, closed + (position < shape->window ? position + 1 : shape->window));
-    if (!shape->recall)
-        return;
-    cost->operations += lt_recall_look_operations(shape, closed);
-    cost->bytes += 2 * closed * shape->span_maximum * shape->recall * NUMBER;
+    uint64_t window = position < shape->window ? position + 1 : shape->window;
+    uint32_t whole = lt_decode_whole_layers(shape, behind), entered = whole < shape->decoder_layers ? whole + 1 : whole;
+    cost->rows += whole > 0;
+    cost->keys = window + closed > cost->keys ? window + closed : cost->keys;
+    cost->operations += lt_decode_operations(shape, position, closed, behind);
+    cost->bytes += entered * float_bytes(shape);
+    cost->bytes += whole * (window * float_bytes(shape) + closed * span_slot_bytes(shape));
+    if (whole + 1 >= shape->decoder_layers)
+        cost->bytes += closed * recall_slot_bytes(shape);
 }
 
 static void add_decoder_weights(const struct lt_model_shape *shape, struct lt_cost *cost, uint32_t weight_bytes)
@@ -148,7 +177,8 @@ static void decode_prompt(const struct lt_model_shape *shape, uint32_t weight_by
                 continue;
             if ((token - skipped) % LT_ROWS == 0)
                 add_decoder_weights(shape, cost, weight_bytes);
-            decode_token(shape, cost, token - skipped, shape->mixer_layers ? i + (t + 1 == text->spans[i]) : 0);
+            decode_token(shape, cost, token - skipped, shape->mixer_layers ? i + (t + 1 == text->spans[i]) : 0,
+                         tokens - token - 1);
         }
     add_logits(shape, cost, weight_bytes);
     cost->queries = cost->rows;
@@ -165,15 +195,15 @@ static void begin(const struct lt_model_shape *shape, struct lt_cost costs[LT_ST
     costs[LT_STAGE_DECODE] = (struct lt_cost){.layers = shape->decoder_layers};
 }
 
-void lt_cost_prompt(const struct lt_model_shape *shape, uint32_t weight_bytes, const struct lt_text_shape *prompt,
-                    struct lt_cost ret_costs[LT_STAGE_COUNT])
+void lt_cost_prompt(const struct lt_model_shape *shape, struct lt_weight_bytes weights,
+                    const struct lt_text_shape *prompt, struct lt_cost ret_costs[LT_STAGE_COUNT])
 {
     begin(shape, ret_costs);
     if (shape->encoder_layers) {
-        encode(shape, weight_bytes, prompt, &ret_costs[LT_STAGE_ENCODE]);
-        mix(shape, weight_bytes, prompt, ret_costs);
+        encode(shape, weights.encoder, prompt, &ret_costs[LT_STAGE_ENCODE]);
+        mix(shape, weights.others, prompt, ret_costs);
     }
-    decode_prompt(shape, weight_bytes, prompt, &ret_costs[LT_STAGE_DECODE]);
+    decode_prompt(shape, weights.others, prompt, &ret_costs[LT_STAGE_DECODE]);
 }
 
 /* How many spans the prompt's last segment has. */
@@ -185,8 +215,9 @@ static uint64_t last_segment(const struct lt_text_shape *prompt)
     return segment;
 }
 
-void lt_cost_answer(const struct lt_model_shape *shape, uint32_t weight_bytes, const struct lt_text_shape *prompt,
-                    const struct lt_text_shape *answer, size_t tokens, struct lt_cost ret_costs[LT_STAGE_COUNT])
+void lt_cost_answer(const struct lt_model_shape *shape, struct lt_weight_bytes weights,
+                    const struct lt_text_shape *prompt, const struct lt_text_shape *answer, size_t tokens,
+                    struct lt_cost ret_costs[LT_STAGE_COUNT])
 {
     uint64_t count = tokens_of(prompt), reach = (uint64_t)shape->decoder_layers * (shape->window - 1) + 1;
     uint64_t position = count > reach ? reach : count, spans = prompt->count, segment = last_segment(prompt);
@@ -196,16 +227,16 @@ void lt_cost_answer(const struct lt_model_shape *shape, uint32_t weight_bytes, c
         if (shape->encoder_layers && next < answer->count && ++open == answer->spans[next]) {
             if (!answer->known || !answer->known[next]) {
                 encode_span(shape, &ret_costs[LT_STAGE_ENCODE], answer->spans[next]);
-                add_encoder_weights(shape, &ret_costs[LT_STAGE_ENCODE], weight_bytes);
+                add_encoder_weights(shape, &ret_costs[LT_STAGE_ENCODE], weights.encoder);
             }
-            add_mixing_weights(shape, ret_costs, weight_bytes);
+            add_mixing_weights(shape, ret_costs, weights.others);
             mix_span(shape, ret_costs, ++segment, ++spans);
             next++;
             open = 0;
         }
-        decode_token(shape, &ret_costs[LT_STAGE_DECODE], position, shape->mixer_layers ? spans : 0);
-        add_decoder_weights(shape, &ret_costs[LT_STAGE_DECODE], weight_bytes);
-        add_logits(shape, &ret_costs[LT_STAGE_DECODE], weight_bytes);
+        decode_token(shape, &ret_costs[LT_STAGE_DECODE], position, shape->mixer_layers ? spans : 0, 0);
+        add_decoder_weights(shape, &ret_costs[LT_STAGE_DECODE], weights.others);
+        add_logits(shape, &ret_costs[LT_STAGE_DECODE], weights.others);
     }
     for (int stage = LT_STAGE_REFINE; stage < LT_STAGE_COUNT; stage++) {
         ret_costs[stage].queries = ret_costs[stage].rows > 0;
@@ -249,7 +280,14 @@ uint64_t lt_cost_token_state(const struct lt_model_shape *shape)
     return 2 * (uint64_t)shape->decoder_layers * shape->width * NUMBER;
 }
 
-uint32_t lt_cost_weight_bytes(const struct lt_model *model)
+static uint32_t number_bytes(enum lt_panel_type type)
 {
-    return lt_model_weights(model)->logits.type == LT_PANEL_HALF ? 2 : 4;
+    return type == LT_PANEL_INT8 ? 1 : type == LT_PANEL_HALF ? 2 : 4;
+}
+
+struct lt_weight_bytes lt_cost_weight_bytes(const struct lt_model *model)
+{
+    const struct lt_weights *weights = lt_model_weights(model);
+    uint32_t others = number_bytes(weights->logits.type);
+    return (struct lt_weight_bytes){lt_model_has_encoder(model) ? number_bytes(weights->project.type) : others, others};
 }

@@ -21,7 +21,7 @@ enum lt_stage { LT_STAGE_ENCODE, LT_STAGE_REFINE, LT_STAGE_MIX, LT_STAGE_DECODE,
  * every slot of every span, is in operations and bytes only. */
 struct lt_cost {
     uint64_t layers;
-    uint64_t rows;    /* tokens or latents that go through the layers: calls of each layer's feed-forward network */
+    uint64_t rows; /* tokens or latents that go through the layers: calls of the first layer's feed-forward network */
     uint64_t queries; /* of the attention matrix; 1 where one row at a time is computed */
     uint64_t keys;    /* the most that a row of it sees */
     uint64_t entries; /* of all matrices of one head in one layer together */
@@ -37,14 +37,21 @@ struct lt_text_shape {
     size_t count;
 };
 
-/* Everything up to the logits of the first token of an answer. weight_bytes: of one number in a matrix. */
-void lt_cost_prompt(const struct lt_model_shape *shape, uint32_t weight_bytes, const struct lt_text_shape *prompt,
-                    struct lt_cost ret_costs[LT_STAGE_COUNT]);
+/* Bytes of one number in the matrices of a model. */
+struct lt_weight_bytes {
+    uint32_t encoder;
+    uint32_t others; /* of a token-level model all */
+};
+
+/* Everything up to the logits of the first token of an answer. */
+void lt_cost_prompt(const struct lt_model_shape *shape, struct lt_weight_bytes weights,
+                    const struct lt_text_shape *prompt, struct lt_cost ret_costs[LT_STAGE_COUNT]);
 
 /* The `tokens` tokens behind the prompt, fed one at a time. `answer` has the spans that they close; those behind the
  * last stay open. */
-void lt_cost_answer(const struct lt_model_shape *shape, uint32_t weight_bytes, const struct lt_text_shape *prompt,
-                    const struct lt_text_shape *answer, size_t tokens, struct lt_cost ret_costs[LT_STAGE_COUNT]);
+void lt_cost_answer(const struct lt_model_shape *shape, struct lt_weight_bytes weights,
+                    const struct lt_text_shape *prompt, const struct lt_text_shape *answer, size_t tokens,
+                    struct lt_cost ret_costs[LT_STAGE_COUNT]);
 
 /* Numbers in all tensors of a model of this shape whose output matrix is its table of embeddings. */
 uint64_t lt_cost_parameters(const struct lt_model_shape *shape);
@@ -56,7 +63,6 @@ struct lt_model_shape lt_cost_rival(const struct lt_model_shape *shape);
 /* Bytes of one token's keys and values in all layers of the decoder, as they are kept. */
 uint64_t lt_cost_token_state(const struct lt_model_shape *shape);
 
-/* Bytes of one number in the matrices of an open model. */
-uint32_t lt_cost_weight_bytes(const struct lt_model *model);
+struct lt_weight_bytes lt_cost_weight_bytes(const struct lt_model *model);
 
 #endif

@@ -1,5 +1,8 @@
-/* Helpers sleep on a condition variable between products: a wake-up costs some ten microseconds, which is why lt_gemm
- * calls only for products that take ten times that, and the processor is left alone otherwise. */
+/* Helpers sleep on a condition variable between pieces of work: a wake-up costs some ten microseconds, which is why
+ * they are called only for what takes ten times that, and the processor is left alone otherwise.
+ *
+ * Whoever is free takes the next part. The caller does not wait for helpers that have not begun: on a busy machine one
+ * may not get a processor for longer than all of the work takes. */
 #include "kernels/crew.h"
 
 #include <pthread.h>
@@ -11,7 +14,7 @@
 
 struct helper {
     struct lt_crew *crew;
-    size_t part;
+    size_t worker;
     pthread_t thread;
 };
 
@@ -19,33 +22,40 @@ struct lt_crew {
     pthread_mutex_t lock; /* of all below but helpers */
     pthread_cond_t started;
     pthread_cond_t finished;
-    void (*work)(const void *context, size_t part, size_t parts);
+    lt_crew_work *work;
     const void *context;
-    uint64_t round; /* counts products, so that a helper knows a new one from the last */
-    size_t running; /* helpers that have not finished this round */
+    size_t parts;
+    size_t taken;   /* of them */
+    size_t running; /* taken and not yet done */
     bool ending;
     size_t helper_count;
     struct helper helpers[];
 };
 
+/* Does parts as long as there are any. The lock is held before and after. */
+static void take_parts(struct lt_crew *crew, size_t worker)
+{
+    while (crew->taken < crew->parts) {
+        size_t part = crew->taken++;
+        crew->running++;
+        pthread_mutex_unlock(&crew->lock);
+        crew->work(crew->context, worker, part, crew->parts); /* they stay until all parts are done */
+        pthread_mutex_lock(&crew->lock);
+        crew->running--;
+    }
+}
+
 static void *help(void *argument)
 {
     struct helper *helper = argument;
     struct lt_crew *crew = helper->crew;
-    uint64_t round = 0;
     pthread_mutex_lock(&crew->lock);
-    for (;;) {
-        while (crew->round == round && !crew->ending)
-            pthread_cond_wait(&crew->started, &crew->lock);
-        if (crew->ending)
-            break;
-        round = crew->round;
-        size_t parts = crew->helper_count + 1;
-        pthread_mutex_unlock(&crew->lock);
-        crew->work(crew->context, helper->part, parts); /* both stay until all have finished */
-        pthread_mutex_lock(&crew->lock);
-        if (--crew->running == 0)
+    while (!crew->ending) {
+        take_parts(crew, helper->worker);
+        if (crew->running == 0)
             pthread_cond_signal(&crew->finished);
+        if (!crew->ending)
+            pthread_cond_wait(&crew->started, &crew->lock);
     }
     pthread_mutex_unlock(&crew->lock);
     return NULL;
@@ -65,7 +75,7 @@ int lt_crew_create(uint32_t threads, struct lt_crew **ret_crew)
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     for (size_t i = 0; i < helpers && !failed; i++) {
-        crew->helpers[i] = (struct helper){.crew = crew, .part = i + 1};
+        crew->helpers[i] = (struct helper){.crew = crew, .worker = i + 1};
         failed = pthread_create(&crew->helpers[i].thread, NULL, help, &crew->helpers[i]);
         pthread_mutex_lock(&crew->lock);
         crew->helper_count += !failed;
@@ -96,22 +106,25 @@ void lt_crew_destroy(struct lt_crew *crew)
     lt_free(crew);
 }
 
-void lt_crew_run(struct lt_crew *crew, void (*work)(const void *context, size_t part, size_t parts),
-                 const void *context)
+size_t lt_crew_threads(const struct lt_crew *crew)
 {
-    if (!crew || crew->helper_count == 0) {
-        work(context, 0, 1);
+    return crew ? crew->helper_count + 1 : 1;
+}
+
+void lt_crew_run(struct lt_crew *crew, size_t parts, lt_crew_work *work, const void *context)
+{
+    if (lt_crew_threads(crew) == 1) {
+        for (size_t part = 0; part < parts; part++)
+            work(context, 0, part, parts);
         return;
     }
     pthread_mutex_lock(&crew->lock);
     crew->work = work;
     crew->context = context;
-    crew->running = crew->helper_count;
-    crew->round++;
+    crew->parts = parts;
+    crew->taken = 0;
     pthread_cond_broadcast(&crew->started);
-    pthread_mutex_unlock(&crew->lock);
-    work(context, 0, crew->helper_count + 1);
-    pthread_mutex_lock(&crew->lock);
+    take_parts(crew, 0);
     while (crew->running > 0)
         pthread_cond_wait(&crew->finished, &crew->lock);
     pthread_mutex_unlock(&crew->lock);

@@ -28,17 +28,14 @@ static void embed(struct lt_workspace *workspace, const struct lt_encode_item *i
 
 static void attend(struct lt_workspace *workspace)
 {
-    size_t width = workspace->shape->width;
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
     for (size_t i = 0; i < workspace->row_count; i++) {
         const struct lt_row *row = &workspace->rows[i];
-        struct lt_attention_part span = {
-            .query = workspace->query + i * width,
-            .keys = workspace->key + row->first * width,
-            .values = workspace->value + row->first * width,
-            .count = row->count,
-        };
-        lt_attend(&span, 1, workspace->shape->heads, workspace->head_width, LT_ATTEND_ALWAYS,
-                  workspace->attended + i * width);
+        float *out = workspace->attended + i * width;
+        lt_attention_begin(workspace->softmaxes, heads, head_width, LT_ATTEND_ALWAYS, out);
+        lt_attend(workspace->query + i * width, workspace->key + row->first * width,
+                  workspace->value + row->first * width, row->count, heads, head_width, workspace->softmaxes, out);
+        lt_attention_end(workspace->softmaxes, heads, head_width, out);
     }
 }
 
@@ -75,18 +72,17 @@ static size_t chunk_of(const struct lt_encode_item *items, size_t count)
     return taken;
 }
 
-int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size_t count)
+static size_t rows_of(const void *items, size_t index)
+{
+    return ((const struct lt_encode_item *)items)[index].count;
+}
+
+static void run_items(struct lt_workspace *workspace, void *all, size_t first, size_t end)
 {
     const struct lt_stack *encoder = &workspace->weights->encoder;
-    for (size_t i = 0; i < count; i++) {
-        if (items[i].count < 1 || items[i].count > workspace->shape->span_maximum)
-            return LT_EINTERNAL;
-        for (size_t t = 0; t < items[i].count; t++)
-            if (items[i].tokens[t] >= workspace->shape->vocabulary)
-                return LT_EINTERNAL;
-    }
-    for (size_t done = 0, chunk; done < count; done += chunk) {
-        chunk = chunk_of(items + done, count - done);
+    struct lt_encode_item *items = all;
+    for (size_t done = first, chunk; done < end; done += chunk) {
+        chunk = chunk_of(items + done, end - done);
         embed(workspace, items + done, chunk);
         for (uint32_t layer = 0; layer < encoder->count; layer++) {
             lt_layer_project(workspace, &encoder->layers[layer]);
@@ -95,7 +91,20 @@ int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size
         }
         project(workspace, items + done, chunk);
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = first; i < end; i++)
         items[i].operations = operations_of(workspace->shape, items[i].count);
+}
+
+int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size_t count)
+{
+    static const struct lt_work work = {rows_of, run_items};
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].count < 1 || items[i].count > workspace->shape->span_maximum)
+            return LT_EINTERNAL;
+        for (size_t t = 0; t < items[i].count; t++)
+            if (items[i].tokens[t] >= workspace->shape->vocabulary)
+                return LT_EINTERNAL;
+    }
+    lt_workspace_run(workspace, &work, items, count);
     return LT_OK;
 }

@@ -18,6 +18,7 @@
 
 #include <string.h>
 
+#include "kernels/int8_tiles.h"
 #include "kernels/islet.h"
 #include "kernels/tiles.h"
 #include "proto/alloc.h"
@@ -25,20 +26,25 @@
 
 #define ROW_BLOCK 96              /* a multiple of every tile's rows */
 #define SHARED_PRODUCT 6000000ull /* multiplications from which on helper threads are woken: some 100 microseconds */
+#define INT8_BYTES 65536          /* of x, rounded: what a thread has on its stack */
 
 static size_t panel_count(const struct lt_matrix *matrix)
 {
     return ((size_t)matrix->outputs + LT_PANEL - 1) / LT_PANEL;
 }
 
-static size_t weight_bytes(const struct lt_matrix *matrix)
+/* Bytes that one panel takes. */
+static size_t panel_bytes(const struct lt_matrix *matrix)
 {
-    return matrix->type == LT_PANEL_HALF ? sizeof(uint16_t) : sizeof(float);
+    if (matrix->type == LT_PANEL_INT8)
+        return lt_int8_padded(matrix->inputs) * LT_PANEL;
+    return (size_t)matrix->inputs * LT_PANEL * (matrix->type == LT_PANEL_HALF ? sizeof(uint16_t) : sizeof(float));
 }
 
 size_t lt_matrix_bytes(const struct lt_matrix *matrix)
 {
-    return panel_count(matrix) * matrix->inputs * LT_PANEL * weight_bytes(matrix);
+    size_t scales = matrix->type == LT_PANEL_INT8 ? LT_PANEL * sizeof(float) : 0;
+    return panel_count(matrix) * (panel_bytes(matrix) + scales);
 }
 
 /* Where the weights of an output begin; those of its next inputs follow LT_PANEL numbers apart. */
@@ -75,6 +81,31 @@ int lt_matrix_pack_half(const uint16_t *weights, uint32_t outputs, uint32_t inpu
     return pack(weights, sizeof *weights, matrix, ret_matrix);
 }
 
+int lt_matrix_pack_int8(const float *weights, uint32_t outputs, uint32_t inputs, struct lt_matrix *ret_matrix)
+{
+    struct lt_matrix matrix = {.outputs = outputs, .inputs = inputs, .type = LT_PANEL_INT8};
+    size_t padded = lt_int8_padded(inputs);
+    uint8_t *panels = lt_alloc_aligned(lt_matrix_bytes(&matrix));
+    int8_t *row = lt_malloc(padded);
+    if (!panels || !row) {
+        lt_free(panels);
+        lt_free(row);
+        return LT_ENOMEM;
+    }
+    matrix.panels = panels;
+    matrix.scales = (float *)(void *)(panels + panel_count(&matrix) * panel_bytes(&matrix));
+    for (size_t output = 0; output < outputs; output++, weights += inputs) {
+        int32_t sum;
+        lt_int8_from_rows(weights, 1, inputs, lt_int8_padded(inputs), row, &matrix.scales[output], &sum);
+        for (size_t group = 0; group < padded / LT_INT8_GROUP; group++)
+            lt_int8_place(panels + output / LT_PANEL * panel_bytes(&matrix), group, output % LT_PANEL,
+                          row + group * LT_INT8_GROUP);
+    }
+    lt_free(row);
+    *ret_matrix = matrix;
+    return LT_OK;
+}
+
 void lt_matrix_finish(struct lt_matrix *matrix)
 {
     lt_free(matrix->panels);
@@ -95,9 +126,17 @@ struct product {
     bool add;
 };
 
+/* Rows of x that go by together, rounded if the weights are. */
+struct block {
+    size_t first, rows;
+    const int8_t *values; /* [rows][lt_int8_padded(inputs)] */
+    const float *scales;
+    const int32_t *sums;
+};
+
 static const void *panel_at(const struct lt_matrix *matrix, size_t panel)
 {
-    return (const char *)matrix->panels + panel * matrix->inputs * LT_PANEL * weight_bytes(matrix);
+    return (const char *)matrix->panels + panel * panel_bytes(matrix);
 }
 
 /* sums: [rows][LT_PANEL], of the rows from `first` on. */
@@ -116,44 +155,105 @@ static void store(const struct product *product, size_t panel, size_t first, siz
     }
 }
 
-/* `rows` rows, of one tile, times the panels from `panel` to `last`, as many at once as the kernel takes. */
-static void multiply_rows(const struct product *product, size_t first_row, size_t rows, size_t panel, size_t last)
+static void multiply_floats(const struct product *product, size_t first_row, size_t rows, size_t panel, size_t panels,
+                            float *sums)
 {
     const struct lt_matrix *matrix = product->matrix;
-    float sums[LT_TILE_SUMS_MAX * LT_PANEL];
-    struct lt_tile tile = {
+    product->kernel->multiply(&(struct lt_tile){
+        .weights = panel_at(matrix, panel),
         .type = matrix->type,
+        .panels = panels,
         .inputs = matrix->inputs,
         .x = product->x + first_row * matrix->inputs,
         .rows = rows,
         .sums = sums,
+    });
+}
+
+static void multiply_int8(const struct product *product, const struct block *block, size_t row, size_t rows,
+                          size_t panel, size_t panels, float *sums)
+{
+    const struct lt_matrix *matrix = product->matrix;
+    size_t inputs = lt_int8_padded(matrix->inputs);
+    struct lt_int8_tile tile = {
+        .panels = panels,
+        .inputs = inputs,
+        .x = block->values + row * inputs,
+        .row_scales = block->scales + row,
+        .row_sums = block->sums + row,
+        .rows = rows,
+        .sums = sums,
     };
-    for (; panel < last; panel += tile.panels) {
-        tile.weights = panel_at(matrix, panel);
-        tile.panels = product->kernel->panels[rows];
-        while (tile.panels > last - panel)
-            tile.panels /= 2;
-        product->kernel->multiply(&tile);
-        for (size_t i = 0; i < tile.panels; i++)
-            store(product, panel + i, first_row, rows, sums + i * rows * LT_PANEL);
+    for (size_t i = 0; i < panels; i++) {
+        tile.weights[i] = panel_at(matrix, panel + i);
+        tile.scales[i] = matrix->scales + (panel + i) * LT_PANEL;
+    }
+    product->kernel->int8->multiply(&tile);
+}
+
+static size_t tile_rows(const struct product *product)
+{
+    return product->matrix->type == LT_PANEL_INT8 ? product->kernel->int8->rows : product->kernel->rows;
+}
+
+/* `rows` rows of a block, of one tile, times the panels from `panel` to `last`, as many at once as the kernel takes. */
+static void multiply_rows(const struct product *product, const struct block *block, size_t row, size_t rows,
+                          size_t panel, size_t last)
+{
+    bool int8 = product->matrix->type == LT_PANEL_INT8;
+    size_t most = int8 ? product->kernel->int8->panels[rows] : product->kernel->panels[rows];
+    float sums[LT_TILE_SUMS_MAX * LT_PANEL];
+    for (size_t panels; panel < last; panel += panels) {
+        for (panels = most; panels > last - panel; panels /= 2)
+            ;
+        if (int8)
+            multiply_int8(product, block, row, rows, panel, panels, sums);
+        else
+            multiply_floats(product, block->first + row, rows, panel, panels, sums);
+        for (size_t i = 0; i < panels; i++)
+            store(product, panel + i, block->first + row, rows, sums + i * rows * LT_PANEL);
     }
 }
 
-/* One thread's share of a product: some of the panels, for all rows. The tiles of a block are as equal as can be, since
- * one of few rows makes little of a panel; a block of one tile can take several panels at once. */
-static void multiply(const void *context, size_t part, size_t parts)
+/* A block times some panels. Its tiles are as equal as can be, since one of few rows makes little of a panel; a block
+ * of one tile can take several panels at once. */
+static void multiply_block(const struct product *product, const struct block *block, size_t first, size_t last)
 {
+    size_t most = tile_rows(product), tiles = (block->rows + most - 1) / most, step = tiles == 1 ? last - first : 1;
+    for (size_t panel = first; panel < last; panel += step)
+        for (size_t tile = 0; tile < tiles; tile++) {
+            size_t row = block->rows * tile / tiles, row_end = block->rows * (tile + 1) / tiles;
+            multiply_rows(product, block, row, row_end - row, panel, panel + step);
+        }
+}
+
+/* A part of a product: some of the panels, for all rows. */
+static void multiply(const void *context, size_t worker, size_t part, size_t parts)
+{
+    (void)worker;
     const struct product *product = context;
-    size_t panels = panel_count(product->matrix), tile_rows = product->kernel->rows;
-    size_t first = panels * part / parts, last = panels * (part + 1) / parts;
-    for (size_t block = 0; block < product->rows; block += ROW_BLOCK) {
-        size_t rows = product->rows - block < ROW_BLOCK ? product->rows - block : ROW_BLOCK;
-        size_t tiles = (rows + tile_rows - 1) / tile_rows, step = tiles == 1 ? last - first : 1;
-        for (size_t panel = first; panel < last; panel += step)
-            for (size_t tile = 0; tile < tiles; tile++) {
-                size_t row = rows * tile / tiles, row_end = rows * (tile + 1) / tiles;
-                multiply_rows(product, block + row, row_end - row, panel, panel + step);
-            }
+    size_t panels = panel_count(product->matrix), first = panels * part / parts, last = panels * (part + 1) / parts;
+    for (size_t row = 0; row < product->rows; row += ROW_BLOCK) {
+        size_t rows = product->rows - row < ROW_BLOCK ? product->rows - row : ROW_BLOCK;
+        multiply_block(product, &(struct block){.first = row, .rows = rows}, first, last);
+    }
+}
+
+/* The same where weights are int8: for each part all rows are rounded, which takes a small share of the time. */
+static void multiply_rounded(const void *context, size_t worker, size_t part, size_t parts)
+{
+    (void)worker;
+    const struct product *product = context;
+    size_t inputs = product->matrix->inputs, most = INT8_BYTES / lt_int8_padded(inputs);
+    size_t panels = panel_count(product->matrix), first = panels * part / parts, last = panels * (part + 1) / parts;
+    int8_t values[INT8_BYTES];
+    float scales[ROW_BLOCK];
+    int32_t sums[ROW_BLOCK];
+    most = most < ROW_BLOCK ? most : ROW_BLOCK;
+    for (size_t row = 0; row < product->rows; row += most) {
+        size_t rows = product->rows - row < most ? product->rows - row : most;
+        lt_int8_from_rows(product->x + row * inputs, rows, inputs, lt_int8_padded(inputs), values, scales, sums);
+        multiply_block(product, &(struct block){row, rows, values, scales, sums}, first, last);
     }
 }
 
@@ -162,7 +262,9 @@ void lt_gemm_with(const struct lt_tile_kernel *kernel, struct lt_crew *crew, con
 {
     struct product product = {.kernel = kernel, .matrix = matrix, .x = x, .rows = rows, .y = y, .add = add};
     bool large = (uint64_t)rows * matrix->inputs * matrix->outputs >= SHARED_PRODUCT;
-    lt_crew_run(large ? crew : NULL, multiply, &product);
+    lt_crew_work *work = matrix->type == LT_PANEL_INT8 ? multiply_rounded : multiply;
+    crew = large ? crew : NULL;
+    lt_crew_run(crew, lt_crew_threads(crew), work, &product);
 }
 
 void lt_gemm(struct lt_crew *crew, const struct lt_matrix *matrix, const float *x, size_t rows, float *y, bool add)

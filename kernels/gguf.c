@@ -157,6 +157,11 @@ static int take_entry(struct cursor *cursor, struct lt_gguf_entry *entry)
     return take(cursor, bytes, &entry->data);
 }
 
+static bool is_known(uint32_t type)
+{
+    return type == LT_GGUF_F32 || type == LT_GGUF_F16 || type == LT_GGUF_Q8_0;
+}
+
 /* Offsets count from the start of the tensor data, which is not known before all have been read: *ret_offset keeps it.
  */
 static int take_tensor(struct cursor *cursor, struct lt_gguf_tensor *tensor, uint64_t *ret_offset)
@@ -182,16 +187,22 @@ static int take_tensor(struct cursor *cursor, struct lt_gguf_tensor *tensor, uin
         rc = take_u64(cursor, ret_offset);
     if (rc != LT_OK)
         return rc;
-    if (type != LT_GGUF_F32 && type != LT_GGUF_F16)
-        return lt_fail(cursor->error, LT_EMODEL, "%s: tensor '%.*s' has type %u; F32 (0) and F16 (1) are known", path,
-                       shown, tensor->name.text, type);
+    if (!is_known(type))
+        return lt_fail(cursor->error, LT_EMODEL,
+                       "%s: tensor '%.*s' has type %u; F32 (0), F16 (1) and Q8_0 (8) are known", path, shown,
+                       tensor->name.text, type);
     tensor->type = type;
-    uint64_t number_bytes = type == LT_GGUF_F32 ? 4 : 2;
-    if (tensor->inputs == 0 || tensor->outputs == 0 || tensor->inputs > cursor->gguf->size / number_bytes ||
-        tensor->outputs > cursor->gguf->size / number_bytes / tensor->inputs)
+    size_t numbers = type == LT_GGUF_Q8_0 ? LT_GGUF_Q8_0_NUMBERS : 1;
+    size_t bytes = type == LT_GGUF_Q8_0 ? LT_GGUF_Q8_0_BYTES : type == LT_GGUF_F16 ? 2 : 4;
+    if (tensor->inputs % numbers != 0)
+        return lt_fail(cursor->error, LT_EMODEL,
+                       "%s: tensor '%.*s' has rows of %" PRIu64 " numbers; Q8_0 wants a multiple of %zu", path, shown,
+                       tensor->name.text, tensor->inputs, numbers);
+    uint64_t blocks = tensor->inputs / numbers, most = cursor->gguf->size / bytes;
+    if (blocks == 0 || tensor->outputs == 0 || blocks > most || tensor->outputs > most / blocks)
         return lt_fail(cursor->error, LT_EMODEL, "%s: tensor '%.*s' is empty or larger than the file", path, shown,
                        tensor->name.text);
-    tensor->bytes = (size_t)(tensor->inputs * tensor->outputs * number_bytes);
+    tensor->bytes = (size_t)(blocks * tensor->outputs) * bytes;
     return LT_OK;
 }
 

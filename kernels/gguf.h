@@ -14,7 +14,11 @@
 
 struct lt_gguf;
 
-enum lt_gguf_tensor_type { LT_GGUF_F32 = 0, LT_GGUF_F16 = 1 };
+enum lt_gguf_tensor_type { LT_GGUF_F32 = 0, LT_GGUF_F16 = 1, LT_GGUF_Q8_0 = 8 };
+
+/* Q8_0: numbers in blocks, each a scale in binary16 and int8. */
+#define LT_GGUF_Q8_0_NUMBERS 32
+#define LT_GGUF_Q8_0_BYTES 34
 
 /* Types of metadata values, with GGUF's numbers. */
 enum lt_gguf_value_type {

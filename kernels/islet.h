@@ -2,12 +2,12 @@
  * has one file a stage behind this header.
  *
  * A `struct lt_workspace` holds scratch memory and belongs to one thread. A `struct lt_sequence` is the state of one
- * prompt and its answer: keys and values of refiner, mixer and decoder. Everything is float32, row-major; D is the
- * model's width.
+ * prompt and its answer: keys and values of refiner, mixer and decoder. All that is handed over is float32, row-major;
+ * D is the model's width.
  *
  * Calls take many items at once and run each matrix product over all of them. A row's result does not depend on which
- * other rows are in the call, to the last bit, as long as the BLAS library keeps to that; tests/unit checks it, because
- * equal answers of cold and warm, alone and in company rest on it.
+ * other rows are in the call, to the last bit: equal answers of cold and warm, alone and in company rest on it, and
+ * tests/unit checks it.
  *
  * Operations are floating-point operations of the matrix products and attention done for an item (a multiply-add is
  * two); norms, rotations and activations, under one in a hundred, are not counted. */
@@ -26,11 +26,12 @@ struct lt_sequence;
 int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_workspace);
 void lt_workspace_destroy(struct lt_workspace *workspace);
 
-/* Lets large matrix products run on `threads` threads, this one included; 1 as created. Changes no bit of any result.
+/* Lets calls with many items, and large matrix products, run on `threads` threads, this one included; 1 as created.
+ * Each has memory of its own, which it touches when it works. Changes no bit of any result.
  * LT_ENOMEM: as before. */
 int lt_workspace_set_threads(struct lt_workspace *workspace, uint32_t threads);
 
-/* Which instructions the matrix products use on this processor: "avx512", "avx2" or "plain". */
+/* Which instructions the matrix products use on this processor: "avx512vnni", "avx512", "avx2" or "plain". */
 const char *lt_compute_kernel(void);
 
 /* --- encode: tokens of a span -> latent --- */
@@ -47,28 +48,28 @@ int lt_encode(struct lt_workspace *workspace, struct lt_encode_item *items, size
 
 /* --- sequence --- */
 
-/* An empty sequence with room for `spans` latents; it grows when more are mixed. LT_ENOMEM. */
+/* An empty sequence with room for `spans` latents. LT_ENOMEM. */
 int lt_sequence_create(const struct lt_model *model, size_t spans, struct lt_sequence **ret_sequence);
 void lt_sequence_destroy(struct lt_sequence *sequence);
 
+/* Makes room for so many spans in all, and for a segment of so many; until there are more, mixing allocates nothing.
+ * LT_ENOMEM: what is there stays. */
+int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans, size_t segment);
+
 /* Makes `sequence`, which must be empty, stand where `from` stood after its first `spans` spans, of which the last
  * `segment` were in one segment: those that `from` began last, or none. Tokens that either was fed are of no matter.
- * LT_ENOMEM: it stays empty. */
+ * Memory is shared where it can be, so both must stay with one thread. LT_ENOMEM: it stays empty. */
 int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment);
-
-/* Forgets all but the first `spans` spans, of which the last `segment` were in one segment, as in lt_sequence_copy. */
-void lt_sequence_truncate(struct lt_sequence *sequence, size_t spans, size_t segment);
 
 /* Remembers where the sequence stands and the logits of its next token, [vocabulary], in place of an earlier mark.
  * LT_ENOMEM: no mark is left. */
 int lt_sequence_mark(struct lt_sequence *sequence, const float *logits);
 
 /* Makes `sequence`, which holds the spans of `from`'s mark and no others, stand where the mark was set, and gives the
- * logits of then. `from` may be the sequence itself. False if there is no mark at so many spans, or no memory to mark
- * another sequence alike: nothing was changed. */
+ * logits of then. False if there is no mark at so many spans. */
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits);
 
-/* Memory that a sequence takes. */
+/* Memory that a sequence takes, what it shares with others included. */
 size_t lt_sequence_bytes(const struct lt_sequence *sequence);
 
 /* Spans mixed so far. */

@@ -23,6 +23,25 @@ LT_INLINE void lt_vector_store(const lt_vector *from, float *to)
     memcpy(to, from, sizeof *from);
 }
 
+/* to = the greater of both, lane by lane. */
+LT_INLINE void lt_vector_raise(lt_vector *to, const lt_vector *other)
+{
+    lt_vector_order is_greater = *other > *to;
+    *to = (lt_vector)(((lt_vector_order)*other & is_greater) | ((lt_vector_order)*to & ~is_greater));
+}
+
+LT_INLINE float lt_vector_greatest(const lt_vector *vector)
+{
+    lt_vector v = *vector, other;
+    other = __builtin_shuffle(v, (lt_vector_order){8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7});
+    lt_vector_raise(&v, &other);
+    other = __builtin_shuffle(v, (lt_vector_order){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
+    lt_vector_raise(&v, &other);
+    other = __builtin_shuffle(v, (lt_vector_order){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
+    lt_vector_raise(&v, &other);
+    return v[0] > v[1] ? v[0] : v[1];
+}
+
 /* Halves are added until one lane is left. */
 LT_INLINE float lt_vector_sum(const lt_vector *vector)
 {
@@ -31,6 +50,29 @@ LT_INLINE float lt_vector_sum(const lt_vector *vector)
     v += __builtin_shuffle(v, (lt_vector_order){4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11});
     v += __builtin_shuffle(v, (lt_vector_order){2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13});
     return v[0] + v[1];
+}
+
+/* What lt_vector_sum gives of each of sixteen vectors, to the last bit, in a quarter of its time: what is added is the
+ * same, for two vectors at once, then four, ... */
+LT_INLINE void lt_vector_sums(lt_vector vectors[LT_LANES], lt_vector *ret_sums)
+{
+    const lt_vector_order orders[4][2] = {
+        {{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23},
+         {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}},
+        {{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
+         {4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31}},
+        {{0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
+         {2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31}},
+        {{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30},
+         {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31}},
+    };
+#pragma GCC unroll 4
+    for (size_t step = 0; step < 4; step++)
+#pragma GCC unroll 8
+        for (size_t i = 0; i < (size_t)8 >> step; i++)
+            vectors[i] = __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], orders[step][0]) +
+                         __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], orders[step][1]);
+    *ret_sums = vectors[0];
 }
 
 LT_INLINE float lt_dot(const float *a, const float *b, size_t count)

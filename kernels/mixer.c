@@ -2,8 +2,8 @@
  * what the decoder will want from the result, computed once a span here instead of once a token there: the vector that
  * conditions tokens behind the span, and the keys and values of the decoder's attention to it.
  *
- * Rows of a chunk are in the order of each sequence, and a row is written to its layer's cache just before it attends,
- * so it sees itself and what came before it. */
+ * Rows of a chunk are in the order of each sequence, and are written to their layer's cache before any of them attends
+ * to its own place there and those in front of it. */
 #include <string.h>
 #include <time.h>
 
@@ -20,29 +20,65 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* One layer of either network. `network` tells which cache and which position of a row count. */
+/* They differ in which cache and which place in it are a row's. */
 enum network { REFINER, MIXER };
+
+/* Where the row's cache is, and which place in it is the row's. */
+static const struct lt_slots *slots_of(const struct lt_workspace *workspace, enum network network, size_t layer,
+                                       size_t i)
+{
+    const struct lt_sequence *sequence = workspace->rows[i].sequence;
+    return network == REFINER ? &sequence->refiner[layer] : &sequence->mixer[layer];
+}
+
+static size_t slot_of(const struct lt_workspace *workspace, enum network network, size_t i)
+{
+    return network == REFINER ? workspace->rows[i].slot : (size_t)workspace->rows[i].position;
+}
+
+/* The row behind `first` from which on the refiner's slots are written anew: another segment. */
+static size_t segment_end(const struct lt_workspace *workspace, size_t first)
+{
+    size_t end = first + 1;
+    while (end < workspace->row_count && workspace->rows[end].slot > 0)
+        end++;
+    return end;
+}
+
+/* Rows first..end-1 attend to a layer's slots: each to itself and to what came before it. */
+static void attend(struct lt_workspace *workspace, enum network network, size_t index, size_t first, size_t end)
+{
+    struct lt_slots_query *queries = workspace->queries;
+    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
+    for (size_t i = first; i < end; i++) {
+        float *key = workspace->key + i * width, *query = workspace->query + i * width;
+        const float *turn = workspace->turns + i * head_width;
+        const struct lt_slots *slots = slots_of(workspace, network, index, i);
+        size_t slot = slot_of(workspace, network, i);
+        lt_rope_rotate(key, turn, heads, head_width, workspace->rotated);
+        lt_slots_write(slots, slot, workspace->rotated, workspace->value + i * width);
+        lt_rope_rotate(query, turn, heads, head_width, query);
+        queries[i - first] = (struct lt_slots_query){
+            .slots = slots,
+            .count = slot + 1,
+            .query = query,
+            .softmax = workspace->softmaxes + i * heads,
+            .out = workspace->attended + i * width,
+        };
+        lt_attention_begin(queries[i - first].softmax, heads, head_width, LT_ATTEND_ALWAYS, queries[i - first].out);
+    }
+    lt_slots_attend(queries, end - first);
+    for (size_t i = 0; i < end - first; i++)
+        lt_attention_end(queries[i].softmax, heads, head_width, queries[i].out);
+}
 
 static void run_layer(struct lt_workspace *workspace, enum network network, size_t index)
 {
     const struct lt_stack *stack = network == REFINER ? &workspace->weights->refiner : &workspace->weights->mixer;
-    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
     lt_layer_project(workspace, &stack->layers[index]);
-    for (size_t i = 0; i < workspace->row_count; i++) {
-        const struct lt_row *row = &workspace->rows[i];
-        struct lt_cache *cache = network == REFINER ? &row->sequence->refiner[index] : &row->sequence->mixer[index];
-        size_t slot = network == REFINER ? row->slot : (size_t)row->position;
-        const float *turn = workspace->turns + i * head_width;
-        lt_rope_rotate(workspace->key + i * width, turn, heads, head_width, cache->keys + slot * width);
-        memcpy(cache->values + slot * width, workspace->value + i * width, width * sizeof(float));
-        lt_rope_rotate(workspace->query + i * width, turn, heads, head_width, workspace->rotated);
-        struct lt_attention_part past = {
-            .query = workspace->rotated,
-            .keys = cache->keys,
-            .values = cache->values,
-            .count = slot + 1,
-        };
-        lt_attend(&past, 1, heads, head_width, LT_ATTEND_ALWAYS, workspace->attended + i * width);
+    for (size_t first = 0, end; first < workspace->row_count; first = end) {
+        end = network == REFINER ? segment_end(workspace, first) : workspace->row_count;
+        attend(workspace, network, index, first, end);
     }
     lt_layer_finish(workspace, &stack->layers[index]);
 }
@@ -60,13 +96,6 @@ static void refine(struct lt_workspace *workspace)
     lt_rms_norm(workspace->x, NULL, weights->epsilon, rows, width, workspace->x);
 }
 
-/* Copies one row of `from` to its span's place in a cache. */
-static void scatter(const struct lt_workspace *workspace, const float *from, size_t row, float *to)
-{
-    size_t width = workspace->shape->width;
-    memcpy(to + (size_t)workspace->rows[row].position * width, from + row * width, width * sizeof *to);
-}
-
 /* x holds the mixed latents. */
 static void prepare_decoding(struct lt_workspace *workspace)
 {
@@ -77,7 +106,8 @@ static void prepare_decoding(struct lt_workspace *workspace)
     lt_gemm(workspace->crew, &weights->condition, workspace->x, rows, workspace->attended, false);
     lt_gemm(workspace->crew, &weights->skip, workspace->query, rows, workspace->attended, true);
     for (size_t i = 0; i < rows; i++)
-        scatter(workspace, workspace->attended, i, workspace->rows[i].sequence->conditions);
+        memcpy(lt_sequence_condition(workspace->rows[i].sequence, (size_t)workspace->rows[i].position),
+               workspace->attended + i * width, width * sizeof(float));
     for (uint32_t layer = 0; layer < weights->decoder.count; layer++) {
         const struct lt_memory *memory = &weights->memories[layer];
         lt_rms_norm(workspace->x, memory->norm, weights->epsilon, rows, width, workspace->normed);
@@ -85,11 +115,9 @@ static void prepare_decoding(struct lt_workspace *workspace)
         lt_gemm(workspace->crew, &memory->value, workspace->normed, rows, workspace->value, false);
         lt_rms_norm(workspace->key, weights->decoder.layers[layer].key_norm, weights->epsilon,
                     rows * workspace->shape->heads, workspace->head_width, workspace->key);
-        for (size_t i = 0; i < rows; i++) {
-            struct lt_cache *cache = &workspace->rows[i].sequence->memory[layer];
-            scatter(workspace, workspace->key, i, cache->keys);
-            scatter(workspace, workspace->value, i, cache->values);
-        }
+        for (size_t i = 0; i < rows; i++)
+            lt_slots_write(&workspace->rows[i].sequence->memory[layer], (size_t)workspace->rows[i].position,
+                           workspace->key + i * width, workspace->value + i * width);
     }
     lt_recall_unfold(workspace);
 }
@@ -137,16 +165,28 @@ static void run_chunk(struct lt_workspace *workspace, double *refine_seconds, do
     workspace->row_count = 0;
 }
 
-int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+/* Room for the item's spans, and for the longest segment that there will be. */
+static int reserve(const struct lt_mix_item *item)
 {
-    double refine_seconds = 0, mix_seconds = 0;
-    for (size_t i = 0; i < count; i++) {
-        int rc = lt_sequence_reserve(items[i].sequence, items[i].sequence->spans + items[i].count);
-        if (rc != LT_OK)
-            return rc;
+    size_t segment = item->sequence->segment, longest = segment;
+    for (size_t i = 0; i < item->count; i++) {
+        segment = item->starts[i] ? 1 : segment + 1;
+        longest = segment > longest ? segment : longest;
     }
+    return lt_sequence_reserve(item->sequence, item->sequence->spans + item->count, longest);
+}
+
+static size_t rows_of(const void *items, size_t index)
+{
+    return ((const struct lt_mix_item *)items)[index].count;
+}
+
+static void run_items(struct lt_workspace *workspace, void *all, size_t first, size_t end)
+{
+    struct lt_mix_item *items = all;
+    double refine_seconds = 0, mix_seconds = 0;
     workspace->row_count = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_operations = items[i].mix_operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
@@ -156,9 +196,20 @@ int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t cou
     }
     if (workspace->row_count > 0)
         run_chunk(workspace, &refine_seconds, &mix_seconds);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = first; i < end; i++) {
         items[i].refine_seconds = refine_seconds;
         items[i].mix_seconds = mix_seconds;
     }
+}
+
+int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count)
+{
+    static const struct lt_work work = {rows_of, run_items};
+    for (size_t i = 0; i < count; i++) {
+        int rc = reserve(&items[i]);
+        if (rc != LT_OK)
+            return rc;
+    }
+    lt_workspace_run(workspace, &work, items, count);
     return LT_OK;
 }

@@ -108,7 +108,8 @@ static int read_prompt_format(struct lt_model *model, const struct lt_gguf *gguf
     return LT_OK;
 }
 
-static int read_model(struct lt_model *model, const struct lt_gguf *gguf, struct lt_error *error)
+static int read_model(struct lt_model *model, const struct lt_gguf *gguf, enum lt_precision precision,
+                      struct lt_error *error)
 {
     const struct lt_model_shape *shape = &model->hyperparameters.shape;
     int rc = lt_hyperparameters_read(gguf, model->path, &model->hyperparameters, error);
@@ -117,7 +118,7 @@ static int read_model(struct lt_model *model, const struct lt_gguf *gguf, struct
     if (rc == LT_OK)
         rc = read_prompt_format(model, gguf, error);
     if (rc == LT_OK)
-        rc = lt_weights_load(gguf, model->path, &model->hyperparameters, &model->weights, error);
+        rc = lt_weights_load(gguf, model->path, &model->hyperparameters, precision, &model->weights, error);
     if (rc != LT_OK)
         return rc;
     for (size_t i = 0; i < lt_gguf_tensor_count(gguf); i++)
@@ -131,7 +132,7 @@ static int read_model(struct lt_model *model, const struct lt_gguf *gguf, struct
     return LT_OK;
 }
 
-int lt_model_open(const char *path, struct lt_model **ret_model, struct lt_error *error)
+int lt_model_open(const char *path, enum lt_precision precision, struct lt_model **ret_model, struct lt_error *error)
 {
     struct lt_gguf *gguf = NULL;
     struct lt_model *model = lt_calloc(1, sizeof *model);
@@ -148,7 +149,7 @@ int lt_model_open(const char *path, struct lt_model **ret_model, struct lt_error
     if (rc != LT_OK)
         goto cleanup;
     model->file_bytes = lt_gguf_bytes(gguf);
-    rc = read_model(model, gguf, error);
+    rc = read_model(model, gguf, precision, error);
     if (rc != LT_OK)
         goto cleanup;
     *ret_model = model;

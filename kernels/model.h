@@ -2,8 +2,7 @@
  * shared by all threads.
  *
  * The file is GGUF version 3 with general.architecture "islet", the latent-per-span model, or "llama", a token-level
- * transformer as the rival (docs/MODEL-FILE.md lists keys and tensors). Matrices stored as F16 are widened to F32 once,
- * when it is opened, because the products are in F32. */
+ * transformer as the rival (docs/MODEL-FILE.md lists keys and tensors). */
 #ifndef LT_KERNELS_MODEL_H
 #define LT_KERNELS_MODEL_H
 
@@ -12,8 +11,7 @@
 #include <stdint.h>
 
 #include "proto/error.h"
-
-#define LT_FINGERPRINT_BYTES 32
+#include "proto/limits.h"
 
 struct lt_model;
 struct lt_tokenizer;
@@ -48,9 +46,15 @@ struct lt_prompt_format {
     uint32_t end; /* the model's own sign that it is done */
 };
 
+/* How matrices are kept in memory; the encoder's are always as stored, so that latents are the same in either case. */
+enum lt_precision {
+    LT_PRECISION_STORED, /* as the file has them */
+    LT_PRECISION_INT8    /* rounded when the file is opened */
+};
+
 /* Opens and checks a model file. Every number in it is checked against proto/limits.h and against the file's size
  * before it is used. Errors: LT_EMODEL with the reason in `error`, LT_ENOMEM. The caller owns *ret_model. */
-int lt_model_open(const char *path, struct lt_model **ret_model, struct lt_error *error);
+int lt_model_open(const char *path, enum lt_precision precision, struct lt_model **ret_model, struct lt_error *error);
 
 /* Frees everything; NULL is allowed. */
 void lt_model_close(struct lt_model *model);

@@ -39,9 +39,7 @@ static void unfold_run(struct lt_workspace *workspace, size_t first, size_t coun
     const struct lt_recall *recall = &workspace->weights->recall;
     const struct lt_row *row = &workspace->rows[first];
     size_t width = workspace->shape->width, slots = workspace->shape->span_maximum, inner = workspace->shape->recall;
-    size_t at = (size_t)row->position * slots * inner;
-    float *keys = row->sequence->recall.keys + at, *values = row->sequence->recall.values + at;
-    float epsilon = workspace->weights->epsilon;
+    float *keys = workspace->recall_keys, *values = workspace->recall_values, epsilon = workspace->weights->epsilon;
     for (size_t i = 0; i < count; i++)
         memcpy(workspace->query + i * width, row[i].latent, width * sizeof(float));
     lt_gemm(workspace->crew, &recall->unfold, workspace->query, count, workspace->slots, false);
@@ -52,6 +50,8 @@ static void unfold_run(struct lt_workspace *workspace, size_t first, size_t coun
     lt_gemm(workspace->crew, &recall->context, workspace->x + first * width, count, workspace->key, false);
     add_context(keys, workspace->key, count, slots, inner);
     lt_rms_norm(keys, recall->key_norm, epsilon, count * slots, inner, keys);
+    for (size_t i = 0; i < count * slots; i++)
+        lt_slots_write(&row->sequence->recall, (size_t)row->position * slots + i, keys + i * inner, values + i * inner);
 }
 
 void lt_recall_unfold(struct lt_workspace *workspace)
@@ -67,6 +67,7 @@ void lt_recall_unfold(struct lt_workspace *workspace)
 void lt_recall_look(struct lt_workspace *workspace)
 {
     const struct lt_recall *recall = &workspace->weights->recall;
+    struct lt_slots_query *queries = workspace->queries;
     size_t inner = workspace->shape->recall, rows = workspace->row_count;
     float epsilon = workspace->weights->epsilon;
     if (!inner)
@@ -76,14 +77,18 @@ void lt_recall_look(struct lt_workspace *workspace)
     lt_rms_norm(workspace->query, recall->query_norm, epsilon, rows, inner, workspace->query);
     for (size_t i = 0; i < rows; i++) {
         const struct lt_row *row = &workspace->rows[i];
-        struct lt_attention_part slots = {
-            .query = workspace->query + i * inner,
-            .keys = row->sequence->recall.keys,
-            .values = row->sequence->recall.values,
+        queries[i] = (struct lt_slots_query){
+            .slots = &row->sequence->recall,
             .count = (size_t)row->closed * workspace->shape->span_maximum,
+            .query = workspace->query + i * inner,
+            .softmax = &workspace->softmaxes[i],
+            .out = workspace->attended + i * inner,
         };
-        lt_attend(&slots, 1, 1, inner, recall->nothing, workspace->attended + i * inner);
+        lt_attention_begin(queries[i].softmax, 1, inner, recall->nothing, queries[i].out);
     }
+    lt_slots_attend(queries, rows);
+    for (size_t i = 0; i < rows; i++)
+        lt_attention_end(queries[i].softmax, 1, inner, queries[i].out);
     lt_gemm(workspace->crew, &recall->output, workspace->attended, rows, workspace->x, true);
 }
 

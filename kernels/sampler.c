@@ -122,6 +122,8 @@ static size_t choose_candidates(struct lt_sampler *sampler, const float *logits,
     size_t count = 0;
     for (uint32_t i = 0; i < sampler->allowed_count; i++) {
         uint32_t token = sampler->allowed[i];
+        if (count == limit && logits[token] < chosen[0].logit)
+            continue; /* and a penalty makes it no better */
         struct candidate next = {.logit = penalise(sampler, token, logits[token]), .token = token};
         if (!isfinite(next.logit))
             continue;

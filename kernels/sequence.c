@@ -1,103 +1,160 @@
-/* Memory of sequences. All caches that grow with the number of spans lie in one allocation, cut into pieces of
- * [room][D] or, for recall, [room][M * R], so that growing either happens for all of them or for none. */
+/* Memory of sequences. All that grows with the number of spans lies in pages, a page all that its spans have: nothing
+ * is copied when a sequence grows, and a prompt that begins as another one did shares the pages of that beginning. So
+ * it is there once, in memory and in the processor's caches, however many answers go on from it.
+ *
+ * A page is preceded by the number of sequences that hold it. Where a sequence goes on, it first makes pages that it
+ * shares its own, so that what others hold is never written to. The refiner's slots begin anew with each segment and
+ * are not shared. */
 #include "kernels/sequence.h"
 
 #include <string.h>
 
 #include "proto/alloc.h"
 
-#define ROOM_MIN 16
+#define HEADER_BYTES 64 /* keeps pages aligned */
 
-static size_t cache_count(const struct lt_model_shape *shape)
+static size_t *owners_of(uint8_t *page)
 {
-    return (size_t)shape->refiner_layers + shape->mixer_layers + shape->decoder_layers;
+    return (size_t *)(void *)(page - HEADER_BYTES);
 }
 
-/* Pieces of [room][D]: keys and values of every cache, and conditions. */
-static size_t plain_pieces(const struct lt_model_shape *shape)
+static uint8_t *create_page(size_t bytes)
 {
-    return 2 * cache_count(shape) + 1;
-}
-
-/* Numbers that one span has in each piece. */
-static size_t piece_width(const struct lt_model_shape *shape, size_t piece)
-{
-    return piece < plain_pieces(shape) ? shape->width : (size_t)shape->span_maximum * shape->recall;
-}
-
-static size_t piece_count(const struct lt_model_shape *shape)
-{
-    return plain_pieces(shape) + (shape->recall ? 2 : 0);
-}
-
-/* Where a piece begins if there is room for so many spans; all of them end where piece_count would begin. */
-static size_t piece_offset(const struct lt_model_shape *shape, size_t piece, size_t room)
-{
-    size_t offset = 0;
-    for (size_t i = 0; i < piece; i++)
-        offset += room * piece_width(shape, i);
-    return offset;
-}
-
-/* Gives every cache its piece of memory. */
-static void place(struct lt_sequence *sequence, float *memory, size_t room)
-{
-    const struct lt_model_shape *shape = sequence->shape;
-    size_t caches = cache_count(shape);
-    for (size_t i = 0; i < caches; i++) {
-        sequence->refiner[i].keys = memory + piece_offset(shape, 2 * i, room); /* mixer and memory follow refiner */
-        sequence->refiner[i].values = memory + piece_offset(shape, 2 * i + 1, room);
-    }
-    sequence->conditions = memory + piece_offset(shape, 2 * caches, room);
-    if (shape->recall) {
-        sequence->recall.keys = memory + piece_offset(shape, 2 * caches + 1, room);
-        sequence->recall.values = memory + piece_offset(shape, 2 * caches + 2, room);
-    }
-    sequence->span_memory = memory;
-    sequence->room = room;
-}
-
-int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans)
-{
-    const struct lt_model_shape *shape = sequence->shape;
-    if (spans <= sequence->room)
-        return LT_OK;
-    size_t room = sequence->room * 2 > ROOM_MIN ? sequence->room * 2 : ROOM_MIN;
-    room = room > spans ? room : spans;
-    size_t pieces = piece_count(shape), bytes;
-    if (__builtin_mul_overflow(room, piece_offset(shape, pieces, 1) * sizeof(float), &bytes))
-        return LT_ENOMEM;
-    float *memory = lt_alloc_aligned(bytes);
+    uint8_t *memory = lt_alloc_aligned(HEADER_BYTES + bytes);
     if (!memory)
+        return NULL;
+    *owners_of(memory + HEADER_BYTES) = 1;
+    return memory + HEADER_BYTES;
+}
+
+static void release_page(uint8_t *page)
+{
+    if (--*owners_of(page) == 0)
+        lt_free(page - HEADER_BYTES);
+}
+
+static void release_pages(struct lt_pages *pages)
+{
+    while (pages->count > 0)
+        release_page(pages->at[--pages->count]);
+    lt_free(pages->at);
+}
+
+/* Makes room for pointers to so many pages. */
+static int reserve_pointers(struct lt_pages *pages, size_t count)
+{
+    if (count <= pages->room)
+        return LT_OK;
+    size_t room = 2 * pages->room > count ? 2 * pages->room : count;
+    uint8_t **at = lt_realloc(pages->at, room * sizeof *at);
+    if (!at)
         return LT_ENOMEM;
-    for (size_t i = 0; i < pieces && sequence->spans > 0; i++)
-        memcpy(memory + piece_offset(shape, i, room), sequence->span_memory + piece_offset(shape, i, sequence->room),
-               sequence->spans * piece_width(shape, i) * sizeof *memory);
-    lt_free(sequence->span_memory);
-    place(sequence, memory, room);
+    pages->at = at;
+    pages->room = room;
     return LT_OK;
+}
+
+static size_t pages_for(size_t spans)
+{
+    return (spans + LT_SLOTS - 1) / LT_SLOTS;
+}
+
+/* Makes the pages from the one on that holds the slot behind `spans` this sequence's own. */
+static int own_pages(struct lt_pages *pages, size_t spans)
+{
+    for (size_t i = spans / LT_SLOTS; i < pages->count; i++) {
+        if (*owners_of(pages->at[i]) == 1)
+            continue;
+        uint8_t *page = create_page(pages->bytes);
+        if (!page)
+            return LT_ENOMEM;
+        if (i * LT_SLOTS < spans)
+            memcpy(page, pages->at[i], pages->bytes);
+        release_page(pages->at[i]);
+        pages->at[i] = page;
+    }
+    return LT_OK;
+}
+
+static int reserve(struct lt_pages *pages, size_t spans)
+{
+    if (reserve_pointers(pages, pages_for(spans)) != LT_OK)
+        return LT_ENOMEM;
+    while (pages->count < pages_for(spans)) {
+        uint8_t *page = create_page(pages->bytes);
+        if (!page)
+            return LT_ENOMEM;
+        pages->at[pages->count++] = page;
+    }
+    return LT_OK;
+}
+
+/* The caches look for pages where the pointers are now. */
+static void place(struct lt_sequence *sequence)
+{
+    const struct lt_model_shape *shape = sequence->shape;
+    for (size_t i = 0; i < shape->refiner_layers; i++)
+        sequence->refiner[i].pages = sequence->segment_pages.at;
+    for (size_t i = 0; i < (size_t)shape->mixer_layers + shape->decoder_layers; i++) /* memory follows mixer */
+        sequence->mixer[i].pages = sequence->span_pages.at;
+    sequence->recall.pages = sequence->span_pages.at;
+}
+
+int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans, size_t segment)
+{
+    int rc = own_pages(&sequence->span_pages, sequence->spans);
+    if (rc == LT_OK)
+        rc = reserve(&sequence->span_pages, spans);
+    if (rc == LT_OK)
+        rc = reserve(&sequence->segment_pages, segment);
+    place(sequence);
+    return rc;
+}
+
+/* Cuts pages into what each cache has of a span, and sums up their sizes. */
+static void lay_out(struct lt_sequence *sequence)
+{
+    const struct lt_model_shape *shape = sequence->shape;
+    const struct lt_slots layer = {.heads = shape->heads, .head_width = shape->width / shape->heads, .page_blocks = 1};
+    size_t bytes = lt_slots_block_bytes(layer.heads, layer.head_width), at = LT_SLOTS * shape->width * sizeof(float);
+    for (size_t i = 0; i < shape->refiner_layers; i++) {
+        sequence->refiner[i] = layer;
+        sequence->refiner[i].offset = i * bytes;
+    }
+    sequence->segment_pages.bytes = shape->refiner_layers * bytes;
+    for (size_t i = 0; i < (size_t)shape->mixer_layers + shape->decoder_layers; i++, at += bytes) {
+        sequence->mixer[i] = layer; /* memory follows mixer */
+        sequence->mixer[i].offset = at;
+    }
+    sequence->recall =
+        (struct lt_slots){.heads = 1, .head_width = shape->recall, .offset = at, .page_blocks = shape->span_maximum};
+    if (shape->recall)
+        at += shape->span_maximum * lt_slots_block_bytes(1, shape->recall);
+    sequence->span_pages.bytes = at;
 }
 
 int lt_sequence_create(const struct lt_model *model, size_t spans, struct lt_sequence **ret_sequence)
 {
     const struct lt_model_shape *shape = lt_model_shape(model);
-    size_t caches = cache_count(shape), piece = (size_t)shape->window * shape->width;
+    size_t piece = (size_t)shape->window * shape->width;
+    size_t caches = (size_t)shape->refiner_layers + shape->mixer_layers + shape->decoder_layers;
     struct lt_sequence *sequence = lt_calloc(1, sizeof *sequence);
     if (!sequence)
         return LT_ENOMEM;
     sequence->shape = shape;
-    sequence->refiner = lt_calloc(caches + shape->decoder_layers, sizeof *sequence->refiner);
+    sequence->refiner = lt_calloc(caches, sizeof *sequence->refiner);
+    sequence->window = lt_calloc(shape->decoder_layers, sizeof *sequence->window);
     sequence->window_memory = lt_alloc_aligned(2 * shape->decoder_layers * piece * sizeof(float));
-    if (!sequence->refiner || !sequence->window_memory)
+    if (!sequence->refiner || !sequence->window || !sequence->window_memory)
         goto fail;
     sequence->mixer = sequence->refiner + shape->refiner_layers;
     sequence->memory = sequence->mixer + shape->mixer_layers;
-    sequence->window = sequence->memory + shape->decoder_layers;
     for (size_t i = 0; i < shape->decoder_layers; i++) {
         sequence->window[i].keys = sequence->window_memory + 2 * i * piece;
         sequence->window[i].values = sequence->window_memory + (2 * i + 1) * piece;
     }
-    if (lt_sequence_reserve(sequence, spans) != LT_OK)
+    lay_out(sequence);
+    if (lt_sequence_reserve(sequence, spans, spans) != LT_OK)
         goto fail;
     *ret_sequence = sequence;
     return LT_OK;
@@ -110,34 +167,50 @@ void lt_sequence_destroy(struct lt_sequence *sequence)
 {
     if (!sequence)
         return;
+    release_pages(&sequence->span_pages);
+    release_pages(&sequence->segment_pages);
     lt_free(sequence->mark.memory);
-    lt_free(sequence->span_memory);
     lt_free(sequence->window_memory);
     lt_free(sequence->refiner);
+    lt_free(sequence->window);
     lt_free(sequence);
+}
+
+/* Full pages are shared, the last one is copied if it has room left. */
+static int share_pages(struct lt_pages *to, const struct lt_pages *from, size_t spans)
+{
+    size_t full = spans / LT_SLOTS;
+    if (reserve_pointers(to, pages_for(spans)) != LT_OK)
+        return LT_ENOMEM;
+    uint8_t *rest = full < pages_for(spans) ? create_page(to->bytes) : NULL;
+    if (full < pages_for(spans) && !rest)
+        return LT_ENOMEM;
+    while (to->count > 0)
+        release_page(to->at[--to->count]);
+    for (; to->count < full; to->count++) {
+        to->at[to->count] = from->at[to->count];
+        ++*owners_of(to->at[to->count]);
+    }
+    if (rest) {
+        memcpy(rest, from->at[full], to->bytes);
+        to->at[to->count++] = rest;
+    }
+    return LT_OK;
 }
 
 int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment)
 {
-    const struct lt_model_shape *shape = sequence->shape;
-    int rc = lt_sequence_reserve(sequence, spans);
+    int rc = reserve(&sequence->segment_pages, segment);
+    if (rc == LT_OK)
+        rc = share_pages(&sequence->span_pages, &from->span_pages, spans);
+    place(sequence);
     if (rc != LT_OK)
         return rc;
-    for (size_t i = 0, pieces = piece_count(shape); i < pieces; i++) {
-        size_t rows = i < 2 * (size_t)shape->refiner_layers ? segment : spans;
-        memcpy(sequence->span_memory + piece_offset(shape, i, sequence->room),
-               from->span_memory + piece_offset(shape, i, from->room), rows * piece_width(shape, i) * sizeof(float));
-    }
+    for (size_t i = 0; i < pages_for(segment); i++)
+        memcpy(sequence->segment_pages.at[i], from->segment_pages.at[i], sequence->segment_pages.bytes);
     sequence->spans = spans;
     sequence->segment = segment;
     return LT_OK;
-}
-
-void lt_sequence_truncate(struct lt_sequence *sequence, size_t spans, size_t segment)
-{
-    sequence->spans = spans;
-    sequence->segment = segment;
-    sequence->position = 0;
 }
 
 /* Numbers in the windows of all decoder layers. */
@@ -146,48 +219,46 @@ static size_t window_numbers(const struct lt_model_shape *shape)
     return 2 * (size_t)shape->decoder_layers * shape->window * shape->width;
 }
 
-static bool reserve_mark(struct lt_sequence *sequence)
-{
-    size_t numbers = window_numbers(sequence->shape) + sequence->shape->vocabulary;
-    if (!sequence->mark.memory)
-        sequence->mark.memory = lt_malloc(numbers * sizeof *sequence->mark.memory);
-    return sequence->mark.memory;
-}
-
 int lt_sequence_mark(struct lt_sequence *sequence, const float *logits)
 {
-    size_t window = window_numbers(sequence->shape);
-    if (!reserve_mark(sequence))
+    struct lt_mark *mark = &sequence->mark;
+    size_t window = window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
+    if (!mark->memory)
+        mark->memory = lt_malloc((window + vocabulary) * sizeof *mark->memory);
+    if (!mark->memory)
         return LT_ENOMEM;
-    memcpy(sequence->mark.memory, sequence->window_memory, window * sizeof *logits);
-    memcpy(sequence->mark.memory + window, logits, sequence->shape->vocabulary * sizeof *logits);
-    sequence->mark.spans = sequence->spans;
-    sequence->mark.position = sequence->position;
+    memcpy(mark->memory, sequence->window_memory, window * sizeof *logits);
+    memcpy(mark->memory + window, logits, vocabulary * sizeof *logits);
+    mark->spans = sequence->spans;
+    mark->position = sequence->position;
     return LT_OK;
 }
 
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits)
 {
     const struct lt_mark *mark = &from->mark;
-    size_t window = window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
-    if (!mark->memory || mark->spans != sequence->spans || !reserve_mark(sequence))
+    size_t window = window_numbers(sequence->shape);
+    if (!mark->memory || mark->spans != sequence->spans)
         return false;
-    if (sequence != from) {
-        memcpy(sequence->mark.memory, mark->memory, (window + vocabulary) * sizeof *mark->memory);
-        sequence->mark.spans = mark->spans;
-        sequence->mark.position = mark->position;
-    }
     memcpy(sequence->window_memory, mark->memory, window * sizeof *mark->memory);
-    memcpy(ret_logits, mark->memory + window, vocabulary * sizeof *ret_logits);
+    memcpy(ret_logits, mark->memory + window, sequence->shape->vocabulary * sizeof *ret_logits);
     sequence->position = mark->position;
     return true;
+}
+
+float *lt_sequence_condition(const struct lt_sequence *sequence, size_t span)
+{
+    float *conditions = (float *)(void *)sequence->span_pages.at[span / LT_SLOTS];
+    return conditions + span % LT_SLOTS * sequence->shape->width;
 }
 
 size_t lt_sequence_bytes(const struct lt_sequence *sequence)
 {
     const struct lt_model_shape *shape = sequence->shape;
     size_t window = window_numbers(shape), mark = sequence->mark.memory ? window + shape->vocabulary : 0;
-    return sizeof *sequence + (piece_offset(shape, piece_count(shape), sequence->room) + window + mark) * sizeof(float);
+    return sizeof *sequence + (window + mark) * sizeof(float) +
+           sequence->span_pages.count * sequence->span_pages.bytes +
+           sequence->segment_pages.count * sequence->segment_pages.bytes;
 }
 
 size_t lt_sequence_spans(const struct lt_sequence *sequence)

@@ -3,9 +3,10 @@
 #define LT_KERNELS_SEQUENCE_H
 
 #include "kernels/islet.h"
+#include "kernels/slots.h"
 
-/* One layer's keys and values, a row of D numbers a slot. */
-struct lt_cache {
+/* One layer's keys and values of raw tokens, [window][D]: position p in row p % window. */
+struct lt_ring {
     float *keys;
     float *values;
 };
@@ -17,27 +18,35 @@ struct lt_mark {
     uint64_t position;
 };
 
+/* Memory for spans, LT_SLOTS of them a page, in order. Sequences that begin alike share pages. */
+struct lt_pages {
+    uint8_t **at; /* [count] */
+    size_t count;
+    size_t room;  /* of `at` */
+    size_t bytes; /* of a page */
+};
+
 struct lt_sequence {
     const struct lt_model_shape *shape;
     size_t spans;      /* mixed so far */
     size_t segment;    /* of them in the newest segment: the refiner's slots in use */
-    size_t room;       /* slots for spans in each cache */
     uint64_t position; /* tokens fed to the decoder so far */
 
-    float *span_memory;       /* all that grows with the spans, in one piece */
-    struct lt_cache *refiner; /* [refiner layers]: slots of the newest segment only */
-    struct lt_cache *mixer;   /* [mixer layers] */
-    struct lt_cache *memory;  /* [decoder layers]: mixed latents as the decoder attends to them */
-    struct lt_cache recall;   /* [room][span maximum][recall]: unfolded spans; empty if the model has no recall */
-    float *conditions;        /* [room][D]: what the last closed span adds to a token's embedding */
+    struct lt_pages segment_pages; /* of the newest segment's spans; never shared */
+    struct lt_slots *refiner;      /* [refiner layers] */
+
+    struct lt_pages span_pages; /* of all spans */
+    struct lt_slots *mixer;     /* [mixer layers] */
+    struct lt_slots *memory;    /* [decoder layers]: mixed latents as the decoder attends to them */
+    struct lt_slots recall;     /* unfolded spans, span maximum slots each; if the model has recall */
 
     float *window_memory;
-    struct lt_cache *window; /* [decoder layers]: a ring, position p in slot p % window */
+    struct lt_ring *window; /* [decoder layers] */
 
     struct lt_mark mark;
 };
 
-/* Makes room for `spans` in all; what is there stays. LT_ENOMEM: nothing was changed. */
-int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans);
+/* What the last closed span adds to a token's embedding: [D], in the span's page. */
+float *lt_sequence_condition(const struct lt_sequence *sequence, size_t span);
 
 #endif

@@ -1,5 +1,6 @@
-/* From names to weights. Matrices and the table of embeddings stay in the type that the file has them in, gains become
- * float32; afterwards nothing points into the file, so a file that shrinks under a running daemon does no harm. */
+/* From names to weights. The encoder's matrices and the table of embeddings stay in the type that the file has them in,
+ * others become int8 if that is asked for, gains become float32; Q8_0 is widened, which is exact. Afterwards nothing
+ * points into the file, so a file that shrinks under a running daemon does no harm. */
 #include "kernels/tensors.h"
 
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "kernels/half.h"
+#include "kernels/int8_tiles.h"
 #include "proto/alloc.h"
 
 #define NAME_BYTES 96
@@ -17,6 +19,7 @@ struct loader {
     const struct lt_gguf *gguf;
     const char *path;
     const struct lt_model_shape *shape;
+    enum lt_precision precision;
     struct lt_error *error;
     int rc; /* of the first failure; later loads do nothing */
 };
@@ -51,6 +54,18 @@ static void fail_not_finite(struct loader *loader, const char *name)
                          loader->path, name);
 }
 
+static void widen_q8_0(const uint8_t *blocks, size_t count, float *numbers)
+{
+    for (size_t i = 0; i < count; i += LT_GGUF_Q8_0_NUMBERS, blocks += LT_GGUF_Q8_0_BYTES) {
+        uint16_t half;
+        float scale;
+        memcpy(&half, blocks, sizeof half);
+        lt_float_from_half(&half, 1, &scale);
+        for (size_t j = 0; j < LT_GGUF_Q8_0_NUMBERS; j++)
+            numbers[i + j] = scale * (int8_t)blocks[sizeof half + j];
+    }
+}
+
 static float *widen(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name)
 {
     size_t count = (size_t)(tensor->inputs * tensor->outputs);
@@ -61,6 +76,8 @@ static float *widen(struct loader *loader, const struct lt_gguf_tensor *tensor, 
     }
     if (tensor->type == LT_GGUF_F16)
         lt_float_from_half((const uint16_t *)(const void *)tensor->data, count, numbers);
+    else if (tensor->type == LT_GGUF_Q8_0)
+        widen_q8_0(tensor->data, count, numbers);
     else
         memcpy(numbers, tensor->data, count * sizeof *numbers);
     for (size_t i = 0; i < count; i++)
@@ -103,15 +120,23 @@ static __attribute__((format(printf, 4, 5))) void load_floats(struct loader *loa
 #define TABLE(outputs, inputs) ((uint64_t[2]){(outputs), (inputs)})
 #define GAIN(width) ((uint64_t[2]){0, (width)})
 
+static bool is_encoder(const char *name)
+{
+    return strncmp(name, "encoder.", strlen("encoder.")) == 0;
+}
+
 static int pack(struct loader *loader, const struct lt_gguf_tensor *tensor, const char *name, struct lt_matrix *matrix)
 {
     uint32_t outputs = (uint32_t)tensor->outputs, inputs = (uint32_t)tensor->inputs;
-    if (tensor->type == LT_GGUF_F16) {
+    bool int8 = loader->precision == LT_PRECISION_INT8 && !is_encoder(name) && inputs <= LT_INT8_INPUTS_MAX;
+    if (tensor->type == LT_GGUF_F16 && !int8) {
         const uint16_t *halves = finite_halves(loader, tensor, name);
         return halves ? lt_matrix_pack_half(halves, outputs, inputs, matrix) : loader->rc;
     }
     float *numbers = widen(loader, tensor, name);
-    int rc = numbers ? lt_matrix_pack(numbers, outputs, inputs, matrix) : loader->rc;
+    int rc = !numbers ? loader->rc
+             : int8   ? lt_matrix_pack_int8(numbers, outputs, inputs, matrix)
+                      : lt_matrix_pack(numbers, outputs, inputs, matrix);
     lt_free(numbers);
     return rc;
 }
@@ -257,9 +282,10 @@ static void load_tables(struct loader *loader, struct lt_weights *weights, bool 
 }
 
 int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
-                    struct lt_weights *ret_weights, struct lt_error *error)
+                    enum lt_precision precision, struct lt_weights *ret_weights, struct lt_error *error)
 {
-    struct loader loader = {.gguf = gguf, .path = path, .shape = &hyperparameters->shape, .error = error};
+    struct loader loader = {
+        .gguf = gguf, .path = path, .shape = &hyperparameters->shape, .precision = precision, .error = error};
     struct lt_weights weights = {.epsilon = hyperparameters->epsilon, .rope_base = hyperparameters->rope_base};
     load_tables(&loader, &weights, hyperparameters->architecture == LT_ARCHITECTURE_LLAMA);
     if (hyperparameters->architecture == LT_ARCHITECTURE_ISLET)

@@ -1,5 +1,5 @@
-/* The weights of an islet model, by role, ready for use: matrices packed for lt_gemm and the table of embeddings, each
- * in the type that the file has it in, gains and positions as float32. */
+/* The weights of an islet model, by role, ready for use: matrices packed for lt_gemm, in the file's type or as int8,
+ * the table of embeddings in the file's type, gains and positions as float32. */
 #ifndef LT_KERNELS_TENSORS_H
 #define LT_KERNELS_TENSORS_H
 
@@ -65,7 +65,7 @@ struct lt_weights {
 /* Fills *ret_weights from the tensors. LT_EMODEL names the tensor that is missing or not of
  * the shape that the hyperparameters ask for; LT_ENOMEM. Nothing is left to free on failure. */
 int lt_weights_load(const struct lt_gguf *gguf, const char *path, const struct lt_hyperparameters *hyperparameters,
-                    struct lt_weights *ret_weights, struct lt_error *error);
+                    enum lt_precision precision, struct lt_weights *ret_weights, struct lt_error *error);
 void lt_weights_finish(struct lt_weights *weights);
 
 /* One row of a table as float32. */

@@ -14,10 +14,9 @@
 #include <string.h>
 
 #include "kernels/half.h"
+#include "kernels/tile_shapes.h"
 
 #define AHEAD_BYTES 8192 /* over all panels of a tile */
-
-#define BODY(extensions) static inline __attribute__((always_inline, target(extensions))) void
 
 /* Loads that widen where `type` says so; it is a constant wherever they are used. */
 #define LOAD_512(panel, at, type)                                                                                      \
@@ -39,7 +38,7 @@ static inline __attribute__((always_inline)) void ask_ahead(const void *weights,
         _mm_prefetch((const char *)(from + 64), _MM_HINT_T0);
 }
 
-BODY("avx512f") tile_avx512(const struct lt_tile *tile, size_t rows, size_t panels, enum lt_panel_type type)
+LT_TILE_BODY("avx512f") tile_avx512(const struct lt_tile *tile, size_t rows, size_t panels, enum lt_panel_type type)
 {
     __m512 sum[LT_TILE_SUMS_MAX][2]; /* [panels * rows] */
     const void *weights = tile->weights;
@@ -67,7 +66,7 @@ BODY("avx512f") tile_avx512(const struct lt_tile *tile, size_t rows, size_t pane
 }
 
 /* The `vectors` vectors from number `first` on of each panel. */
-BODY("avx2,fma,f16c")
+LT_TILE_BODY("avx2,fma,f16c")
 part_avx2(const struct lt_tile *tile, size_t first, size_t vectors, size_t rows, size_t panels, enum lt_panel_type type)
 {
     __m256 sum[6][4]; /* [panels * rows][vectors] */
@@ -99,7 +98,7 @@ part_avx2(const struct lt_tile *tile, size_t first, size_t vectors, size_t rows,
 }
 
 /* Half as many registers as AVX-512 and half as wide: from three rows on, half a panel at a time. */
-BODY("avx2,fma,f16c") tile_avx2(const struct lt_tile *tile, size_t rows, size_t panels, enum lt_panel_type type)
+LT_TILE_BODY("avx2,fma,f16c") tile_avx2(const struct lt_tile *tile, size_t rows, size_t panels, enum lt_panel_type type)
 {
     if (rows < 3) {
         part_avx2(tile, 0, 4, rows, panels, type);
@@ -109,55 +108,31 @@ BODY("avx2,fma,f16c") tile_avx2(const struct lt_tile *tile, size_t rows, size_t 
     }
 }
 
-/* The numbers of rows and panels must be constants in each copy, or the sums do not stay in registers. */
-#define SHAPE(rows, panels) ((panels) << 4 | (rows))
-#define TILE_CASE(body, rows, panels, type)                                                                            \
-    case SHAPE(rows, panels):                                                                                          \
-        body(tile, rows, panels, type);                                                                                \
-        return;
-#define CASES_1_TO_3(body, panels, type)                                                                               \
-    TILE_CASE(body, 1, panels, type)                                                                                   \
-    TILE_CASE(body, 2, panels, type)                                                                                   \
-    TILE_CASE(body, 3, panels, type)
-#define CASES_1_TO_6(body, panels, type)                                                                               \
-    CASES_1_TO_3(body, panels, type)                                                                                   \
-    TILE_CASE(body, 4, panels, type)                                                                                   \
-    TILE_CASE(body, 5, panels, type)                                                                                   \
-    TILE_CASE(body, 6, panels, type)
+#define HALF_512(tile, rows, panels) tile_avx512(tile, rows, panels, LT_PANEL_HALF)
+#define FLOAT_512(tile, rows, panels) tile_avx512(tile, rows, panels, LT_PANEL_FLOAT)
+#define HALF_256(tile, rows, panels) tile_avx2(tile, rows, panels, LT_PANEL_HALF)
+#define FLOAT_256(tile, rows, panels) tile_avx2(tile, rows, panels, LT_PANEL_FLOAT)
 
-#define AVX512_SHAPES(type)                                                                                            \
-    switch (SHAPE(tile->rows, tile->panels)) {                                                                         \
-        CASES_1_TO_6(tile_avx512, 1, type)                                                                             \
-        TILE_CASE(tile_avx512, 7, 1, type)                                                                             \
-        TILE_CASE(tile_avx512, 8, 1, type)                                                                             \
-        TILE_CASE(tile_avx512, 9, 1, type)                                                                             \
-        TILE_CASE(tile_avx512, 10, 1, type)                                                                            \
-        TILE_CASE(tile_avx512, 11, 1, type)                                                                            \
-        TILE_CASE(tile_avx512, 12, 1, type)                                                                            \
-        CASES_1_TO_3(tile_avx512, 2, type)                                                                             \
-        TILE_CASE(tile_avx512, 1, 4, type)                                                                             \
-        TILE_CASE(tile_avx512, 2, 4, type)                                                                             \
-    }
-#define AVX2_SHAPES(type)                                                                                              \
-    switch (SHAPE(tile->rows, tile->panels)) {                                                                         \
-        CASES_1_TO_6(tile_avx2, 1, type)                                                                               \
-        TILE_CASE(tile_avx2, 1, 2, type)                                                                               \
+#define SHAPES_256(body)                                                                                               \
+    switch (LT_SHAPE(tile->rows, tile->panels)) {                                                                      \
+        LT_TILE_CASES_1_TO_6(body, 1)                                                                                  \
+        LT_TILE_CASE(body, 1, 2)                                                                                       \
     }
 
 static __attribute__((target("avx512f"))) void multiply_avx512(const struct lt_tile *tile)
 {
     if (tile->type == LT_PANEL_HALF)
-        AVX512_SHAPES(LT_PANEL_HALF)
+        LT_TILE_SHAPES_512(HALF_512)
     else
-        AVX512_SHAPES(LT_PANEL_FLOAT)
+        LT_TILE_SHAPES_512(FLOAT_512)
 }
 
 static __attribute__((target("avx2,fma,f16c"))) void multiply_avx2(const struct lt_tile *tile)
 {
     if (tile->type == LT_PANEL_HALF)
-        AVX2_SHAPES(LT_PANEL_HALF)
+        SHAPES_256(HALF_256)
     else
-        AVX2_SHAPES(LT_PANEL_FLOAT)
+        SHAPES_256(FLOAT_256)
 }
 
 #define PLAIN_INPUTS 16 /* widened at once */
@@ -187,11 +162,21 @@ static void multiply_plain(const struct lt_tile *tile)
     }
 }
 
+/* Two kinds of AVX-512: multiplying bytes came later. */
+static const struct lt_tile_kernel avx512vnni = {
+    .name = "avx512vnni",
+    .rows = LT_TILE_ROWS_512,
+    .panels = LT_TILE_PANELS_512,
+    .multiply = multiply_avx512,
+    .int8 = &lt_int8_avx512,
+};
+
 static const struct lt_tile_kernel avx512 = {
     .name = "avx512",
-    .rows = 12,
-    .panels = {0, 4, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1},
+    .rows = LT_TILE_ROWS_512,
+    .panels = LT_TILE_PANELS_512,
     .multiply = multiply_avx512,
+    .int8 = &lt_int8_avx2,
 };
 
 static const struct lt_tile_kernel avx2 = {
@@ -199,6 +184,7 @@ static const struct lt_tile_kernel avx2 = {
     .rows = 6,
     .panels = {0, 2, 1, 1, 1, 1, 1},
     .multiply = multiply_avx2,
+    .int8 = &lt_int8_avx2,
 };
 
 static const struct lt_tile_kernel plain = {
@@ -206,15 +192,19 @@ static const struct lt_tile_kernel plain = {
     .rows = 12,
     .panels = {0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1},
     .multiply = multiply_plain,
+    .int8 = &lt_int8_plain,
 };
 
 const struct lt_tile_kernel *lt_tile_kernel(size_t index)
 {
-    const struct lt_tile_kernel *usable[3];
+    const struct lt_tile_kernel *usable[4];
     size_t count = 0;
-    if (__builtin_cpu_supports("avx512f"))
+    bool is_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    if (is_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
+        usable[count++] = &avx512vnni;
+    if (is_avx2 && __builtin_cpu_supports("avx512f"))
         usable[count++] = &avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (is_avx2)
         usable[count++] = &avx2;
     usable[count++] = &plain;
     return index < count ? usable[index] : NULL;

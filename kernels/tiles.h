@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "kernels/gemm.h"
+#include "kernels/int8_tiles.h"
 
 #define LT_TILE_ROWS_MAX 12
 #define LT_TILE_SUMS_MAX 12 /* rows times panels */
@@ -27,6 +28,7 @@ struct lt_tile_kernel {
     size_t rows;                         /* of a tile, at most */
     size_t panels[LT_TILE_ROWS_MAX + 1]; /* of a tile of so many rows, at most; a power of two */
     void (*multiply)(const struct lt_tile *tile);
+    const struct lt_int8_kernel *int8; /* for panels of int8 */
 };
 
 /* The kernels that this processor runs, the best first; NULL past the last, which is plain C. AVX-512 and AVX2 give the

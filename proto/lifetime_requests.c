@@ -113,7 +113,7 @@ int lt_scan_request_read(const struct lt_parameters *parameters, struct lt_scan_
         error = lt_parameter_uint(parameters, "count", 1, LT_SCAN_RECORDS_MAX, &count);
     if (!error && cursor && cursor->type != MSGPACK_OBJECT_NIL) {
         request->has_cursor = true;
-        error = lt_key_read(parameters, cursor, "cursor", request->cursor);
+        error = lt_digest_read(parameters, cursor, "cursor", request->cursor);
     }
     request->count = (uint32_t)count;
     return error;

@@ -16,6 +16,7 @@
 #define LT_CONNECTIONS_MAX 1024
 #define LT_CONNECTION_REQUESTS_MAX 256 /* requests of one connection that are not answered yet */
 #define LT_ENGINE_QUEUE_MAX 1024       /* requests that wait for the engine */
+#define LT_POOL_QUEUE_MAX 1024         /* requests that wait for a disk */
 #define LT_FRAME_SECONDS_MAX 10        /* from the first byte of a frame to its last */
 
 /* HTTP */
@@ -25,12 +26,14 @@
     (32u << 10) /* of one request; what its connection needs beside comes out of it, too                               \
                  */
 #define LT_HTTP_CONNECTIONS_MAX 512
-#define LT_HTTP_STREAM_PAUSE (32u << 10) /* bytes of a stream unread by a client: its generation pauses */
-#define LT_HTTP_SEND_BYTES (64u << 10)   /* that the kernel keeps for a connection */
-#define LT_HTTP_INPUTS_MAX 256           /* texts of one request for embeddings */
-#define LT_HTTP_SPANS_MAX 2048           /* whose latents one reply has */
-#define LT_HTTP_SECONDS_IDLE 60          /* without a request, or without reading the answer */
-#define LT_HTTP_TOKENS_MAX 64            /* in the token file */
+#define LT_HTTP_STREAM_PAUSE (32u << 10)      /* bytes of a stream unread by a client: its generation pauses */
+#define LT_HTTP_SEND_BYTES (32u << 10)        /* that the kernel keeps for a connection */
+#define LT_HTTP_INPUTS_MAX 256                /* texts of one request for embeddings */
+#define LT_HTTP_SPANS_MAX 2048                /* whose latents one reply has */
+#define LT_HTTP_SECONDS_IDLE 60               /* without a request, or without reading the answer */
+#define LT_HTTP_RECENT_MAX 32                 /* requests that the live page shows */
+#define LT_HTTP_RECENT_BYTES_MAX (128u << 10) /* of one of them */
+#define LT_HTTP_TOKENS_MAX 64                 /* in the token file */
 #define LT_HTTP_TOKEN_BYTES_MIN 16
 #define LT_HTTP_TOKEN_BYTES_MAX 256
 
@@ -69,7 +72,9 @@
 #define LT_CONTEXT_MAX 65536 /* tokens */
 
 /* Store */
-#define LT_SPAN_KEY_BYTES 32
+#define LT_DIGEST_BYTES 32 /* BLAKE2b as it is used here */
+#define LT_SPAN_KEY_BYTES LT_DIGEST_BYTES
+#define LT_FINGERPRINT_BYTES LT_DIGEST_BYTES /* of an encoder */
 #define LT_LATENT_DIMENSION_MAX LT_WIDTH_MAX
 #define LT_RECORD_BYTES_MAX (26 + LT_SPAN_KEY_BYTES + 4 * LT_SPAN_TOKENS_MAX + 2 * LT_LATENT_DIMENSION_MAX + 8)
 #define LT_STORE_BYTES_MIN (16ull << 20) /* smallest byte budget */

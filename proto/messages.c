@@ -13,21 +13,42 @@
 #include "proto/alloc.h"
 #include "proto/explain_request.h"
 #include "proto/generate_request.h"
-#include "proto/keys.h"
+#include "proto/latent_requests.h"
 #include "proto/lifetime_requests.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
 #include "proto/segments.h"
 
 static const char *const method_names[LT_METHOD_COUNT] = {
-#define LT_METHOD_NAME(identifier, name) name,
+#define LT_METHOD_NAME(identifier, name, access) name,
     LT_METHOD_MAP(LT_METHOD_NAME)
 #undef LT_METHOD_NAME
+};
+
+static const enum lt_access method_access[LT_METHOD_COUNT] = {
+#define LT_METHOD_ACCESS(identifier, name, access) access,
+    LT_METHOD_MAP(LT_METHOD_ACCESS)
+#undef LT_METHOD_ACCESS
 };
 
 const char *lt_method_name(enum lt_method method)
 {
     return method < LT_METHOD_COUNT ? method_names[method] : "unknown";
+}
+
+enum lt_access lt_method_access(enum lt_method method)
+{
+    return method < LT_METHOD_COUNT ? method_access[method] : LT_ACCESS_ADMIN;
+}
+
+const char *lt_access_name(enum lt_access access)
+{
+    static const char *const names[] = {[LT_ACCESS_ANY] = "any",
+                                        [LT_ACCESS_READ] = "read",
+                                        [LT_ACCESS_GENERATE] = "generate",
+                                        [LT_ACCESS_WRITE] = "write",
+                                        [LT_ACCESS_ADMIN] = "admin"};
+    return names[access];
 }
 
 static int read_hello(const struct lt_parameters *parameters, struct lt_hello_request *hello)
@@ -104,15 +125,6 @@ static int read_score(const struct lt_parameters *parameters, struct lt_score_re
     return error;
 }
 
-static int read_latent_get(const struct lt_parameters *parameters, struct lt_latent_get_request *latent_get)
-{
-    static const char *const names[] = {"keys", "model", "namespace", NULL};
-    int error = lt_parameters_check_names(parameters, names);
-    if (!error)
-        error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, latent_get->model);
-    return error ? error : lt_keys_read(parameters, "keys", &latent_get->keys, &latent_get->key_count);
-}
-
 static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_request *cancel)
 {
     static const char *const names[] = {"id", NULL};
@@ -143,7 +155,9 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
     case LT_METHOD_NEAR:
         return read_near(parameters, &request->near);
     case LT_METHOD_LATENT_GET:
-        return read_latent_get(parameters, &request->latent_get);
+        return lt_latent_get_request_read(parameters, &request->latent_get);
+    case LT_METHOD_LATENT_PUT:
+        return lt_latent_put_request_read(parameters, &request->latent_put);
     case LT_METHOD_NAMESPACE_PUT:
         return lt_namespace_put_request_read(parameters, &request->namespace_request);
     case LT_METHOD_NAMESPACE_REMOVE:
@@ -318,6 +332,9 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_IMPORT_WRITE:
         lt_free((char *)request->pack.data.text);
+        break;
+    case LT_METHOD_LATENT_PUT:
+        lt_free(request->latent_put.latents);
         break;
     default:
         break;

@@ -10,46 +10,60 @@
 
 #include "proto/error.h"
 #include "proto/limits.h"
+#include "proto/record.h"
 
 #define LT_PROTOCOL_VERSION 1
 
+/* What a caller must be allowed to do. */
+enum lt_access {
+    LT_ACCESS_ANY,      /* "any": nothing in particular */
+    LT_ACCESS_READ,     /* "read": look at what is there */
+    LT_ACCESS_GENERATE, /* "generate": have the models compute */
+    LT_ACCESS_WRITE,    /* "write": say what others will read */
+    LT_ACCESS_ADMIN,    /* "admin": decide for all */
+};
+
+/* Identifier, name on the wire, access that is needed. */
 #define LT_METHOD_MAP(X)                                                                                               \
-    X(HELLO, "hello")                                                                                                  \
-    X(PING, "ping")                                                                                                    \
-    X(GENERATE, "generate")                                                                                            \
-    X(ENCODE, "encode")                                                                                                \
-    X(SCORE, "score")                                                                                                  \
-    X(EXPLAIN, "explain")                                                                                              \
-    X(NEAR, "near")                                                                                                    \
-    X(LATENT_GET, "latent.get")                                                                                        \
-    X(NAMESPACE_PUT, "namespace.put")                                                                                  \
-    X(NAMESPACE_LIST, "namespace.list")                                                                                \
-    X(NAMESPACE_REMOVE, "namespace.remove")                                                                            \
-    X(PIN, "pin")                                                                                                      \
-    X(UNPIN, "unpin")                                                                                                  \
-    X(EVICT, "evict")                                                                                                  \
-    X(FLUSH, "flush")                                                                                                  \
-    X(SCAN, "scan")                                                                                                    \
-    X(VERIFY, "verify")                                                                                                \
-    X(BACKUP, "backup")                                                                                                \
-    X(EXPORT_BEGIN, "export.begin")                                                                                    \
-    X(EXPORT_READ, "export.read")                                                                                      \
-    X(IMPORT_WRITE, "import.write")                                                                                    \
-    X(IMPORT_END, "import.end")                                                                                        \
-    X(STATS, "stats")                                                                                                  \
-    X(INFO, "info")                                                                                                    \
-    X(MODELS, "models")                                                                                                \
-    X(CANCEL, "cancel")                                                                                                \
-    X(SHUTDOWN, "shutdown")
+    X(HELLO, "hello", LT_ACCESS_ANY)                                                                                   \
+    X(PING, "ping", LT_ACCESS_ANY)                                                                                     \
+    X(GENERATE, "generate", LT_ACCESS_GENERATE)                                                                        \
+    X(ENCODE, "encode", LT_ACCESS_GENERATE)                                                                            \
+    X(SCORE, "score", LT_ACCESS_GENERATE)                                                                              \
+    X(EXPLAIN, "explain", LT_ACCESS_GENERATE)                                                                          \
+    X(NEAR, "near", LT_ACCESS_GENERATE)                                                                                \
+    X(LATENT_GET, "latent.get", LT_ACCESS_READ)                                                                        \
+    X(LATENT_PUT, "latent.put", LT_ACCESS_WRITE)                                                                       \
+    X(NAMESPACE_PUT, "namespace.put", LT_ACCESS_ADMIN)                                                                 \
+    X(NAMESPACE_LIST, "namespace.list", LT_ACCESS_ADMIN)                                                               \
+    X(NAMESPACE_REMOVE, "namespace.remove", LT_ACCESS_ADMIN)                                                           \
+    X(PIN, "pin", LT_ACCESS_WRITE)                                                                                     \
+    X(UNPIN, "unpin", LT_ACCESS_WRITE)                                                                                 \
+    X(EVICT, "evict", LT_ACCESS_WRITE)                                                                                 \
+    X(FLUSH, "flush", LT_ACCESS_ADMIN)                                                                                 \
+    X(SCAN, "scan", LT_ACCESS_ADMIN)                                                                                   \
+    X(VERIFY, "verify", LT_ACCESS_ADMIN)                                                                               \
+    X(BACKUP, "backup", LT_ACCESS_ADMIN)                                                                               \
+    X(EXPORT_BEGIN, "export.begin", LT_ACCESS_ADMIN)                                                                   \
+    X(EXPORT_READ, "export.read", LT_ACCESS_ADMIN)                                                                     \
+    X(IMPORT_WRITE, "import.write", LT_ACCESS_WRITE)                                                                   \
+    X(IMPORT_END, "import.end", LT_ACCESS_WRITE)                                                                       \
+    X(STATS, "stats", LT_ACCESS_READ)                                                                                  \
+    X(INFO, "info", LT_ACCESS_READ)                                                                                    \
+    X(MODELS, "models", LT_ACCESS_READ)                                                                                \
+    X(CANCEL, "cancel", LT_ACCESS_ANY)                                                                                 \
+    X(SHUTDOWN, "shutdown", LT_ACCESS_ADMIN)
 
 enum lt_method {
-#define LT_METHOD_ENUM(identifier, name) LT_METHOD_##identifier,
+#define LT_METHOD_ENUM(identifier, name, access) LT_METHOD_##identifier,
     LT_METHOD_MAP(LT_METHOD_ENUM)
 #undef LT_METHOD_ENUM
         LT_METHOD_COUNT
 };
 
 const char *lt_method_name(enum lt_method method);
+enum lt_access lt_method_access(enum lt_method method);
+const char *lt_access_name(enum lt_access access);
 
 enum lt_segment_role {
     LT_ROLE_DOCUMENT, /* "document": text to know about */
@@ -128,6 +142,23 @@ struct lt_latent_get_request {
     size_t key_count;
 };
 
+/* A latent as its writer gives it: for which tokens, and in the form that latent.get has. */
+struct lt_given_latent {
+    const uint32_t *tokens; /* [token_count], 1..LT_SPAN_TOKENS_MAX of them */
+    uint32_t token_count;
+    float scale;            /* of I8; not negative, finite also times 127 */
+    const uint8_t *payload; /* [lt_latent_payload_bytes] little-endian */
+};
+
+struct lt_latent_put_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    uint8_t encoder[LT_FINGERPRINT_BYTES]; /* that made them */
+    enum lt_latent_type type;
+    uint32_t dimension;
+    struct lt_given_latent *latents; /* what they point to is in the same block */
+    size_t latent_count;
+};
+
 struct lt_namespace_request {
     char name[LT_NAMESPACE_NAME_MAX + 1];
     bool has_quota, has_ttl; /* given, else they stay as they are */
@@ -198,6 +229,7 @@ struct lt_request {
         struct lt_verify_request verify;
         struct lt_backup_request backup;
         struct lt_pack_request pack;
+        struct lt_latent_put_request latent_put;
         struct lt_cancel_request cancel;
     };
 };

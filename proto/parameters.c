@@ -147,7 +147,7 @@ int lt_parameter_uint(const struct lt_parameters *parameters, const char *name, 
     return LT_OK;
 }
 
-static bool real_of(const msgpack_object *value, double *ret_real)
+bool lt_parameter_real_of(const msgpack_object *value, double *ret_real)
 {
     switch (value->type) {
     case MSGPACK_OBJECT_POSITIVE_INTEGER:
@@ -172,7 +172,7 @@ int lt_parameter_real(const struct lt_parameters *parameters, const char *name, 
     double real = 0;
     if (!value)
         return LT_OK;
-    if (!real_of(value, &real) || real < min || (above && real <= min) || real > max) {
+    if (!lt_parameter_real_of(value, &real) || real < min || (above && real <= min) || real > max) {
         char right[RIGHT_BYTES_MAX];
         snprintf(right, sizeof right, above ? "a number above %g and at most %g" : "a number from %g to %g", min, max);
         return lt_parameter_wrong(parameters, name, right, value);

@@ -39,6 +39,9 @@ int lt_parameter_uint(const struct lt_parameters *parameters, const char *name, 
 int lt_parameter_real(const struct lt_parameters *parameters, const char *name, double min, bool above, double max,
                       double *ret_value);
 
+/* A number that is a float or an integer, and not NaN; false if the value is none. */
+bool lt_parameter_real_of(const msgpack_object *value, double *ret_real);
+
 int lt_parameter_bool(const struct lt_parameters *parameters, const char *name, bool *ret_value);
 
 /* One of `names` (ended by NULL): its index. */

@@ -27,35 +27,22 @@ void lt_scanner_init(struct lt_scanner *scanner, size_t bytes_max, uint32_t elem
     begin(scanner);
 }
 
-/* Bytes of the header that begins with `type`: the type byte and the length field. */
-static uint8_t header_length(uint8_t type)
+/* Bytes of the header that begins with a type byte: that and the length field. 0 stands for 1. */
+static const uint8_t header_lengths[256] = {
+    [0xc4] = 2, [0xc7] = 2, [0xd9] = 2,                         /* bin, ext, str 8 */
+    [0xc5] = 3, [0xc8] = 3, [0xda] = 3, [0xdc] = 3, [0xde] = 3, /* bin, ext, str, array, map 16 */
+    [0xc6] = 5, [0xc9] = 5, [0xdb] = 5, [0xdd] = 5, [0xdf] = 5, /* bin, ext, str, array, map 32 */
+};
+
+static inline size_t header_length(uint8_t type)
 {
-    switch (type) {
-    case 0xc4: /* bin 8 */
-    case 0xc7: /* ext 8 */
-    case 0xd9: /* str 8 */
-        return 2;
-    case 0xc5: /* bin 16 */
-    case 0xc8: /* ext 16 */
-    case 0xda: /* str 16 */
-    case 0xdc: /* array 16 */
-    case 0xde: /* map 16 */
-        return 3;
-    case 0xc6: /* bin 32 */
-    case 0xc9: /* ext 32 */
-    case 0xdb: /* str 32 */
-    case 0xdd: /* array 32 */
-    case 0xdf: /* map 32 */
-        return 5;
-    default:
-        return 1;
-    }
+    return header_lengths[type] ? header_lengths[type] : 1;
 }
 
 static uint64_t length_field(const uint8_t *header)
 {
     uint64_t value = 0;
-    for (uint8_t i = 1; i < header_length(header[0]); i++)
+    for (size_t i = 1; i < header_length(header[0]); i++)
         value = value << 8 | header[i];
     return value;
 }
@@ -114,12 +101,12 @@ static struct announced read_header(const uint8_t *header)
     }
 }
 
-/* Takes account of a complete header. */
-static int enter(struct lt_scanner *scanner)
+/* Takes account of a complete header, which is scanned. */
+static int enter(struct lt_scanner *scanner, const uint8_t *header)
 {
-    if (scanner->header[0] == 0xc1)
+    if (header[0] == 0xc1)
         return LT_EMALFORMED;
-    struct announced announced = read_header(scanner->header);
+    struct announced announced = read_header(header);
     /* Every object is at least one byte, so a count is also a number of bytes to come. */
     uint64_t room = scanner->bytes_max - scanner->scanned;
     if (announced.payload > room || announced.objects > room)
@@ -147,28 +134,46 @@ static int leave(struct lt_scanner *scanner)
     return 1;
 }
 
+/* The next header, complete and scanned: in `data` if it is there in one piece, otherwise gathered in the scanner.
+ * NULL: more bytes are needed, or the limit is reached (`scanned` tells). */
+static const uint8_t *take_header(struct lt_scanner *scanner, const uint8_t *data, size_t end)
+{
+    const uint8_t *next = data + scanner->scanned;
+    size_t length = header_length(*next);
+    if (scanner->header_bytes == 0 && length <= end - scanner->scanned) {
+        scanner->scanned += length;
+        return next;
+    }
+    while (scanner->scanned < end) {
+        scanner->header[scanner->header_bytes++] = data[scanner->scanned++];
+        if (scanner->header_bytes == header_length(scanner->header[0])) {
+            scanner->header_bytes = 0;
+            return scanner->header;
+        }
+    }
+    return NULL;
+}
+
 int lt_scan(struct lt_scanner *scanner, const uint8_t *data, size_t size, size_t *ret_bytes)
 {
     assert(scanner->scanned <= size);
     if (scanner->elements > scanner->elements_max)
         return LT_ETOOLARGE;
+    size_t end = size < scanner->bytes_max ? size : scanner->bytes_max;
     for (;;) {
-        if (scanner->scanned >= scanner->bytes_max)
-            return LT_ETOOLARGE;
-        if (scanner->scanned == size)
-            return LT_EBUSY;
+        if (scanner->scanned >= end)
+            return scanner->scanned >= scanner->bytes_max ? LT_ETOOLARGE : LT_EBUSY;
         if (scanner->skip > 0) {
-            size_t available = size - scanner->scanned;
+            size_t available = end - scanner->scanned;
             size_t skipped = scanner->skip < available ? (size_t)scanner->skip : available;
             scanner->scanned += skipped;
             scanner->skip -= skipped;
         } else {
-            scanner->header[scanner->header_bytes++] = data[scanner->scanned++];
-            if (scanner->header_bytes < header_length(scanner->header[0]))
+            const uint8_t *header = take_header(scanner, data, end);
+            if (!header)
                 continue;
             uint32_t depth = scanner->depth;
-            scanner->header_bytes = 0;
-            int error = enter(scanner);
+            int error = enter(scanner, header);
             if (error)
                 return error;
             if (scanner->depth > depth)

@@ -99,6 +99,21 @@ void lt_write_binary(struct lt_writer *writer, const void *data, size_t bytes)
         msgpack_pack_bin_with_body(&packer, data, bytes);
 }
 
+uint8_t *lt_write_binary_space(struct lt_writer *writer, size_t bytes)
+{
+    msgpack_packer packer = packer_of(writer);
+    if (!length_fits(writer, bytes))
+        return NULL;
+    msgpack_pack_bin(&packer, bytes);
+    if (!writer->error)
+        writer->error = lt_buffer_reserve(writer->buffer, bytes);
+    if (writer->error)
+        return NULL;
+    uint8_t *space = writer->buffer->data + writer->buffer->size;
+    writer->buffer->size += bytes;
+    return space;
+}
+
 void lt_write_response(struct lt_writer *writer, uint32_t id)
 {
     lt_write_array(writer, 4);

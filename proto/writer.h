@@ -29,6 +29,10 @@ void lt_write_text(struct lt_writer *writer, const char *text); /* terminated */
 void lt_write_text_bytes(struct lt_writer *writer, const char *text, size_t bytes);
 void lt_write_binary(struct lt_writer *writer, const void *data, size_t bytes);
 
+/* The same with the bytes to come: returns where the caller puts them before anything else is written, or NULL after a
+ * failure. With room reserved for all that follows, the place stays valid. */
+uint8_t *lt_write_binary_space(struct lt_writer *writer, size_t bytes);
+
 /* Beginnings of messages; what follows is one object (result or parameter), written by the caller.
  * Response: [1, id, nil, <result>]. Notification: [2, method, [<parameter>]]. Request: [0, id, method, [<parameter>]].
  */

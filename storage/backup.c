@@ -117,7 +117,7 @@ static int copy_into(struct lt_store *store, int file, const char *path, lt_back
     close(ends[0]); /* a copy under way fails at its next write */
     pthread_join(copying.thread, NULL);
     if (code == LT_OK && copying.code)
-        code = lt_fail(error, lt_environment_code(copying.code), "backup: cannot read the store: %s",
+        code = lt_fail(error, lt_store_format_code(copying.code), "backup: cannot read the store: %s",
                        mdb_strerror(copying.code));
     if (code == LT_OK && fsync(file) != 0)
         code = fail_errno(error, "sync", path, errno);

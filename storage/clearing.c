@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "proto/record.h"
 #include "storage/orders.h"
-#include "storage/record.h"
 #include "storage/removal.h"
 #include "storage/state.h"
 #include "storage/table.h"

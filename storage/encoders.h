@@ -6,7 +6,7 @@
 #include "storage/environment.h"
 
 struct lt_encoders {
-    uint8_t fingerprints[LT_STORE_ENCODERS_MAX][LT_ENCODER_BYTES];
+    uint8_t fingerprints[LT_STORE_ENCODERS_MAX][LT_FINGERPRINT_BYTES];
     size_t count;
 };
 

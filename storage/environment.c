@@ -10,29 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DATABASES_MAX 24
 #define PATH_BYTES 4096
 #define MAP_SLACK (64ull << 20)
-
-static const char format_name[] = "format";
-
-int lt_environment_code(int lmdb_code)
-{
-    switch (lmdb_code) {
-    case MDB_SUCCESS:
-        return LT_OK;
-    case ENOMEM:
-        return LT_ENOMEM;
-    case MDB_NOTFOUND:
-        return LT_ENOTFOUND;
-    case MDB_MAP_FULL:
-    case MDB_TXN_FULL:
-    case ENOSPC:
-        return LT_EFULL;
-    default:
-        return LT_EIO;
-    }
-}
 
 /* --- one daemon a store --- */
 
@@ -66,33 +45,6 @@ static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
 
 /* --- LMDB --- */
 
-static int fail_open(const char *path, int code, struct lt_error *error)
-{
-    if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH || code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND)
-        return lt_fail(error, LT_ESTORE, "%s/data.mdb is not an LMDB file of this version or is damaged (%s)", path,
-                       mdb_strerror(code));
-    if (code == ENOMEM)
-        return lt_fail(error, LT_ENOMEM, "the store %s: its map does not fit into the address space", path);
-    return lt_fail(error, LT_ESTORE, "cannot open the store %s: %s", path, mdb_strerror(code));
-}
-
-/* Reading a mapped page behind the end of a truncated file would be a SIGBUS. */
-static int check_length(const char *path, MDB_env *env, size_t page_bytes, struct lt_error *error)
-{
-    MDB_envinfo info;
-    struct stat file;
-    int descriptor;
-    mdb_env_info(env, &info);
-    if (mdb_env_get_fd(env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
-        return lt_fail(error, LT_ESTORE, "cannot look at %s/data.mdb", path);
-    uint64_t needed = ((uint64_t)info.me_last_pgno + 1) * page_bytes;
-    if ((uint64_t)file.st_size < needed)
-        return lt_fail(error, LT_ESTORE,
-                       "%s/data.mdb is truncated: %lld bytes of at least %llu; restore it or remove the folder", path,
-                       (long long)file.st_size, (unsigned long long)needed);
-    return LT_OK;
-}
-
 /* LMDB counts pages that a transaction has taken and given back, but does not write them: the file would end before the
  * last page that is counted, as one does that was truncated. So it gets the length of the map, mostly a hole; room on
  * the disk is taken as before, when pages are written. */
@@ -114,50 +66,46 @@ static int make_env(const struct lt_store_options *options, struct lt_environmen
     unsigned flags = MDB_NOTLS | (options->durability == LT_DURABILITY_RELAXED ? MDB_NOSYNC : 0);
     int code = mdb_env_create(&environment->env);
     if (code)
-        return lt_fail(error, lt_environment_code(code), "cannot open the store %s: %s", path, mdb_strerror(code));
+        return lt_fail(error, lt_store_format_code(code), "cannot open the store %s: %s", path, mdb_strerror(code));
     /* Copy-on-write needs room for the old pages beside the new ones. */
     environment->map_bytes = 2 * options->budget_bytes + MAP_SLACK;
     mdb_env_set_mapsize(environment->env, environment->map_bytes);
-    mdb_env_set_maxdbs(environment->env, DATABASES_MAX);
+    mdb_env_set_maxdbs(environment->env, LT_STORE_DATABASES_MAX);
     mdb_env_set_maxreaders(environment->env, LT_STORE_READERS_MAX);
     code = mdb_env_open(environment->env, path, flags, 0600);
     if (code)
-        return fail_open(path, code, error);
+        return lt_store_format_fail(path, code, error);
     MDB_stat stat;
     mdb_env_stat(environment->env, &stat);
     environment->page_bytes = stat.ms_psize;
     int dead;
     mdb_reader_check(environment->env, &dead);
-    code = check_length(path, environment->env, environment->page_bytes, error);
+    code = lt_store_format_check_length(path, environment->env, error);
     return code ? code : extend_file(path, environment->env, environment->map_bytes, error);
 }
 
+/* LT_ENOTFOUND: the store is new and empty. */
 static int read_format(const char *path, struct lt_environment *environment, MDB_txn *transaction,
                        struct lt_error *error)
 {
-    MDB_val name = {sizeof format_name - 1, (void *)format_name}, value;
     MDB_stat main_stat;
     MDB_dbi main_database;
-    int code = mdb_dbi_open(transaction, "meta", 0, &environment->meta);
-    if (code == MDB_SUCCESS && mdb_get(transaction, environment->meta, &name, &value) == MDB_SUCCESS &&
-        value.mv_size == sizeof(uint32_t)) {
-        uint32_t format;
-        memcpy(&format, value.mv_data, sizeof format);
-        format = le32toh(format);
-        if (format == LT_STORE_FORMAT)
-            return LT_OK;
-        return lt_fail(error, LT_EFORMAT,
+    uint32_t format = 0;
+    int code = lt_store_format_check(transaction, &environment->meta, &format);
+    if (code == LT_EFORMAT)
+        return lt_fail(error, code,
                        "the store %s has format %u; this latentd reads and writes format %d: use the latentd that made "
                        "it, or another --store",
                        path, format, LT_STORE_FORMAT);
-    }
-    if (code != MDB_SUCCESS && code != MDB_NOTFOUND)
-        return fail_open(path, code, error);
-    if (code == MDB_SUCCESS || mdb_dbi_open(transaction, NULL, 0, &main_database) != MDB_SUCCESS ||
+    if (code == LT_OK)
+        return LT_OK;
+    if (code != LT_ENOTFOUND)
+        return lt_fail(error, LT_ESTORE, "cannot read the store %s: %s", path, lt_error_message(code));
+    if (mdb_dbi_open(transaction, NULL, 0, &main_database) != MDB_SUCCESS ||
         mdb_stat(transaction, main_database, &main_stat) != MDB_SUCCESS || main_stat.ms_entries != 0)
         return lt_fail(error, LT_ESTORE,
                        "%s holds an LMDB environment that latentd did not make; choose another --store", path);
-    return LT_ENOTFOUND; /* new and empty */
+    return LT_ENOTFOUND;
 }
 
 static int open_databases(const char *path, struct lt_environment *environment, struct lt_error *error)
@@ -165,23 +113,25 @@ static int open_databases(const char *path, struct lt_environment *environment, 
     MDB_txn *transaction;
     int code = mdb_txn_begin(environment->env, NULL, 0, &transaction);
     if (code)
-        return fail_open(path, code, error);
+        return lt_store_format_fail(path, code, error);
     int format = read_format(path, environment, transaction, error);
     if (format != LT_OK && format != LT_ENOTFOUND) {
         mdb_txn_abort(transaction);
         return format;
     }
     uint32_t version = htole32(LT_STORE_FORMAT);
-    MDB_val name = {sizeof format_name - 1, (void *)format_name}, value = {sizeof version, &version};
-    code = mdb_dbi_open(transaction, "meta", MDB_CREATE, &environment->meta);
+    MDB_val name = {sizeof LT_STORE_FORMAT_KEY - 1, (void *)LT_STORE_FORMAT_KEY}, value = {sizeof version, &version};
+    code = mdb_dbi_open(transaction, LT_STORE_META, MDB_CREATE, &environment->meta);
     if (!code && format == LT_ENOTFOUND)
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
     if (!code)
-        code = mdb_dbi_open(transaction, "small", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_SMALL]);
+        code = mdb_dbi_open(transaction, lt_queue_name(LT_QUEUE_SMALL), MDB_CREATE | MDB_INTEGERKEY,
+                            &environment->queues[LT_QUEUE_SMALL]);
     if (!code)
-        code = mdb_dbi_open(transaction, "main", MDB_CREATE | MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]);
+        code = mdb_dbi_open(transaction, lt_queue_name(LT_QUEUE_MAIN), MDB_CREATE | MDB_INTEGERKEY,
+                            &environment->queues[LT_QUEUE_MAIN]);
     if (!code)
-        code = mdb_dbi_open(transaction, "index", MDB_CREATE | MDB_INTEGERKEY, &environment->index);
+        code = mdb_dbi_open(transaction, LT_STORE_INDEX, MDB_CREATE | MDB_INTEGERKEY, &environment->index);
     if (!code)
         code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
     if (!code)
@@ -194,10 +144,10 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         code = mdb_dbi_open(transaction, "pins", MDB_CREATE, &environment->pins);
     if (code) {
         mdb_txn_abort(transaction);
-        return fail_open(path, code, error);
+        return lt_store_format_fail(path, code, error);
     }
     code = mdb_txn_commit(transaction);
-    return code ? fail_open(path, code, error) : LT_OK;
+    return code ? lt_store_format_fail(path, code, error) : LT_OK;
 }
 
 int lt_environment_open(const struct lt_store_options *options, struct lt_environment *ret_environment,
@@ -249,7 +199,7 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
         MDB_stat stat;
         int code = mdb_stat(transaction, databases[i], &stat);
         if (code)
-            return lt_environment_code(code);
+            return lt_store_format_code(code);
         pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
         if (i < LT_QUEUE_COUNT)
             entries += stat.ms_entries;

@@ -5,7 +5,7 @@
  *   database   key                          value
  *   meta       "format"                     u32 format version
  *   meta       "encoders"                   fingerprints of encoders, the latest first
- *   small      u64: order of joining        record (storage/record.h)
+ *   small      u64: order of joining        record (proto/record.h)
  *   main       u64: order of joining        record
  *   index      u64: start of a span key     u64 place: 2 * order, and 1 more if in main
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
@@ -19,11 +19,8 @@
 
 #include <lmdb.h>
 
+#include "proto/store_format.h"
 #include "storage/store.h"
-
-#define LT_STORE_FORMAT 3
-
-enum lt_queue { LT_QUEUE_SMALL, LT_QUEUE_MAIN, LT_QUEUE_COUNT };
 
 struct lt_environment {
     MDB_env *env;
@@ -42,8 +39,5 @@ void lt_environment_close(struct lt_environment *environment);
 /* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries);
-
-/* An error code of LMDB as one of ours: LT_ENOMEM, LT_EFULL, LT_ENOTFOUND or LT_EIO. */
-int lt_environment_code(int lmdb_code);
 
 #endif

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define BATCH 64            /* evictions between two looks at the pages in use */
 #define SMALL_SHARE 20      /* the small queue is one part in so many of all */
@@ -162,7 +162,7 @@ static int entries_of(const struct lt_environment *environment, MDB_txn *transac
     MDB_stat stat;
     int code = mdb_stat(transaction, environment->queues[queue], &stat);
     *ret_entries = code ? 0 : stat.ms_entries;
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }
 
 static int choose_queue(const struct lt_environment *environment, MDB_txn *transaction, enum lt_queue *ret_queue)

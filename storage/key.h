@@ -17,13 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/limits.h"
+#include "proto/record.h"
 
 #define LT_SALT_BYTES_MAX 64
-
-struct lt_span_key {
-    uint8_t bytes[LT_SPAN_KEY_BYTES];
-};
 
 /* fingerprint: 32 bytes; salt: salt_bytes <= LT_SALT_BYTES_MAX bytes; tokens: count ids. */
 void lt_span_key(const uint8_t *fingerprint, const uint8_t *salt, size_t salt_bytes, const uint32_t *tokens,

@@ -17,7 +17,7 @@
 #include <xxhash.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define ENTRY_BYTES 56
 #define SALT_OFFSET 16
@@ -84,7 +84,7 @@ int lt_ledger_write_space(const struct lt_environment *environment, MDB_txn *tra
     sum = entry_sum(space->name, strlen(space->name), bytes);
     memcpy(bytes + SUM_OFFSET, &sum, sizeof sum);
     MDB_val name = {strlen(space->name), (void *)space->name}, value = {sizeof bytes, bytes};
-    return lt_environment_code(mdb_put(transaction, environment->namespaces, &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, environment->namespaces, &name, &value, 0));
 }
 
 int lt_ledger_remove_space(const struct lt_environment *environment, MDB_txn *transaction,
@@ -95,7 +95,7 @@ int lt_ledger_remove_space(const struct lt_environment *environment, MDB_txn *tr
     int code = mdb_del(transaction, environment->namespaces, &name, NULL);
     if (!code)
         code = mdb_del(transaction, environment->stats, &numbers, NULL);
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 static bool read_space(const MDB_val *name, const MDB_val *value, struct lt_namespace *ret_space)
@@ -176,7 +176,7 @@ static int read_spaces(struct lt_ledger *ledger, const struct lt_environment *en
     MDB_val name, value;
     struct lt_ledger_entry *entry;
     struct lt_namespace space = {.name = LT_NAMESPACE_PUBLIC};
-    int code = lt_environment_code(mdb_cursor_open(transaction, environment->namespaces, &cursor));
+    int code = lt_store_format_code(mdb_cursor_open(transaction, environment->namespaces, &cursor));
     if (code)
         return lt_fail_code(error, code);
     int found = mdb_cursor_get(cursor, &name, &value, MDB_FIRST);
@@ -218,7 +218,7 @@ int lt_ledger_init(struct lt_ledger *ledger, const struct lt_environment *enviro
     MDB_txn *transaction;
     int code = mdb_txn_begin(environment->env, NULL, MDB_RDONLY, &transaction);
     if (code)
-        return lt_fail_code(error, lt_environment_code(code));
+        return lt_fail_code(error, lt_store_format_code(code));
     code = read_spaces(ledger, environment, transaction, error);
     if (code == LT_OK)
         read_next_expiry(ledger, environment, transaction);
@@ -248,11 +248,11 @@ int lt_ledger_add(struct lt_ledger *ledger, const struct lt_environment *environ
         return LT_EINTERNAL;
     if (head.namespace_id) {
         lt_ledger_key(head.namespace_id, key, name_bytes);
-        code = lt_environment_code(mdb_put(transaction, environment->members, &name, &nothing, 0));
+        code = lt_store_format_code(mdb_put(transaction, environment->members, &name, &nothing, 0));
     }
     if (head.expires && code == LT_OK) {
         lt_ledger_key(head.expires, key, name_bytes);
-        code = lt_environment_code(mdb_put(transaction, environment->expiries, &name, &nothing, 0));
+        code = lt_store_format_code(mdb_put(transaction, environment->expiries, &name, &nothing, 0));
         if (!ledger->next_expiry || head.expires < ledger->next_expiry)
             ledger->next_expiry = head.expires;
     }
@@ -271,7 +271,7 @@ static int remove_key(MDB_txn *transaction, MDB_dbi database, uint32_t number, c
     MDB_val name = {sizeof name_bytes, name_bytes};
     lt_ledger_key(number, key, name_bytes);
     int code = mdb_del(transaction, database, &name, NULL);
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 int lt_ledger_drop(struct lt_ledger *ledger, const struct lt_environment *environment, MDB_txn *transaction,
@@ -336,7 +336,7 @@ int lt_ledger_write(struct lt_ledger *ledger, const struct lt_environment *envir
             numbers[2 + c] = htole64(atomic_load(&entry->lifetime[c]));
         struct usage_key key = usage_key(entry->space.id);
         MDB_val name = {sizeof key.bytes, key.bytes}, value = {sizeof numbers, numbers};
-        code = lt_environment_code(mdb_put(transaction, environment->stats, &name, &value, 0));
+        code = lt_store_format_code(mdb_put(transaction, environment->stats, &name, &value, 0));
     }
     return code;
 }

@@ -58,8 +58,8 @@ static int list_members(struct lt_store *store, MDB_txn *transaction, struct lt_
     lt_ledger_key(namespace_id, &listing->after, bytes);
     int code = mdb_cursor_open(transaction, store->environment.members, &cursor);
     if (code)
-        return lt_environment_code(code);
-    code = lt_environment_code(mdb_cursor_get(cursor, &name, &nothing, MDB_SET_RANGE));
+        return lt_store_format_code(code);
+    code = lt_store_format_code(mdb_cursor_get(cursor, &name, &nothing, MDB_SET_RANGE));
     for (size_t visited = 0; code == LT_OK && visited < most;) {
         if (!lt_ledger_key_read(&name, &id, &key) || id != namespace_id) {
             code = LT_ENOTFOUND;
@@ -74,7 +74,7 @@ static int list_members(struct lt_store *store, MDB_txn *transaction, struct lt_
             break;
         listing->after = key;
         listing->begun = true;
-        code = lt_environment_code(mdb_cursor_get(cursor, &name, &nothing, MDB_NEXT));
+        code = lt_store_format_code(mdb_cursor_get(cursor, &name, &nothing, MDB_NEXT));
     }
     mdb_cursor_close(cursor);
     listing->ended = code == LT_ENOTFOUND;
@@ -85,7 +85,7 @@ int lt_store_list(struct lt_store *store, struct lt_listing *listing, uint32_t n
                   lt_list_visit visit, void *context)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     if (namespace_id == LT_LIST_ALL || namespace_id == 0)

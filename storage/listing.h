@@ -4,8 +4,8 @@
 #ifndef LT_STORAGE_LISTING_H
 #define LT_STORAGE_LISTING_H
 
+#include "proto/record.h"
 #include "storage/queues.h"
-#include "storage/record.h"
 #include "storage/store.h"
 
 #define LT_LIST_ALL UINT32_MAX

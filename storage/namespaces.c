@@ -90,7 +90,7 @@ static int take_number(const struct lt_environment *environment, MDB_txn *transa
 {
     MDB_val name = {sizeof next_name - 1, (void *)next_name}, value;
     uint32_t id = htole32(1);
-    int code = lt_environment_code(mdb_get(transaction, environment->meta, &name, &value));
+    int code = lt_store_format_code(mdb_get(transaction, environment->meta, &name, &value));
     if (code == LT_OK && value.mv_size == sizeof id)
         memcpy(&id, value.mv_data, sizeof id);
     if (code && code != LT_ENOTFOUND)
@@ -98,7 +98,7 @@ static int take_number(const struct lt_environment *environment, MDB_txn *transa
     *ret_id = le32toh(id);
     id = htole32(*ret_id + 1);
     value = (MDB_val){sizeof id, &id};
-    return lt_environment_code(mdb_put(transaction, environment->meta, &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, environment->meta, &name, &value, 0));
 }
 
 static int make_space(const struct lt_store *store, MDB_txn *transaction, struct putting *putting)

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "proto/error.h"
 #include "proto/limits.h"
@@ -29,6 +30,13 @@ struct lt_namespace {
     uint32_t ttl_seconds; /* of its latents; 0: they never expire */
     char name[LT_NAMESPACE_NAME_MAX + 1];
 };
+
+/* When a latent that is stored now expires; 0: never. In seconds since the epoch, which are cut off, so that it lives
+ * for ttl_seconds at least. */
+static inline uint32_t lt_namespace_expiry(const struct lt_namespace *space)
+{
+    return space->ttl_seconds ? (uint32_t)time(NULL) + space->ttl_seconds + 1 : 0;
+}
 
 /* What is counted for each namespace, since the store was opened and over its lifetime. The position is the index on
  * the disk: append only. */

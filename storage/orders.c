@@ -24,7 +24,7 @@ int lt_order_run(struct lt_store *store, struct lt_order *order)
 static int run(struct lt_store *store, struct lt_order *order)
 {
     MDB_txn *transaction;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
     if (code)
         return code;
     code = order->apply(store, transaction, order->context);

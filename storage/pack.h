@@ -27,7 +27,7 @@
 #include <stdint.h>
 
 #include "proto/error.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define LT_PACK_VERSION 1
 #define LT_PACK_HEADER_BYTES 144

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define BUCKETS LT_WRITER_QUEUE_MAX
 

@@ -17,7 +17,7 @@ struct lt_pending_entry {
     enum lt_latent_type type;
     uint32_t dimension;
     size_t bytes;
-    uint8_t record[]; /* [bytes] as storage/record.h has it */
+    uint8_t record[]; /* [bytes] as proto/record.h has it */
 };
 
 struct lt_pending {

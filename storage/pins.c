@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "proto/record.h"
 #include "storage/orders.h"
-#include "storage/record.h"
 #include "storage/state.h"
 #include "storage/table.h"
 
@@ -121,8 +121,8 @@ int lt_pins_init(struct lt_pins *pins, const struct lt_environment *environment)
     struct lt_pin pin;
     int code = mdb_txn_begin(environment->env, NULL, MDB_RDONLY, &transaction);
     if (code)
-        return lt_environment_code(code);
-    code = lt_environment_code(mdb_cursor_open(transaction, environment->pins, &cursor));
+        return lt_store_format_code(code);
+    code = lt_store_format_code(mdb_cursor_open(transaction, environment->pins, &cursor));
     if (code == LT_OK) {
         int found = mdb_cursor_get(cursor, &name, &value, MDB_FIRST);
         for (; !found && code == LT_OK; found = mdb_cursor_get(cursor, &name, &value, MDB_NEXT)) {
@@ -149,14 +149,14 @@ static int write_pin(const struct lt_environment *environment, MDB_txn *transact
 {
     uint32_t numbers[] = {htole32(pin->namespace_id), htole32(pin->bytes)};
     MDB_val name = {sizeof pin->key.bytes, (void *)pin->key.bytes}, value = {sizeof numbers, numbers};
-    return lt_environment_code(mdb_put(transaction, environment->pins, &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, environment->pins, &name, &value, 0));
 }
 
 static int remove_pin(const struct lt_environment *environment, MDB_txn *transaction, const struct lt_span_key *key)
 {
     MDB_val name = {sizeof key->bytes, (void *)key->bytes};
     int code = mdb_del(transaction, environment->pins, &name, NULL);
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 /* --- pinning and unpinning --- */
@@ -289,7 +289,7 @@ int lt_pins_drop(struct lt_store *store, MDB_txn *transaction, uint32_t namespac
     const struct lt_pins *pins = &store->ledger.pins;
     int code = LT_OK;
     if (namespace_id == ALL)
-        return lt_environment_code(mdb_drop(transaction, store->environment.pins, 0));
+        return lt_store_format_code(mdb_drop(transaction, store->environment.pins, 0));
     for (size_t i = 0; pins->count && i < PLACES && code == LT_OK; i++)
         if (pins->table[i].bytes && pins->table[i].namespace_id == namespace_id)
             code = remove_pin(&store->environment, transaction, &pins->table[i].key);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define PAGE_HEADER 16      /* of LMDB */
 #define NODE_OVERHEAD 18    /* of LMDB: a node's header and pointer, and the number that is its key */
@@ -21,7 +21,7 @@ int lt_queues_init(struct lt_queues *queues, const struct lt_environment *enviro
     *queues = (struct lt_queues){{0}};
     int code = mdb_txn_begin(environment->env, NULL, MDB_RDONLY, &transaction);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     for (int queue = 0; queue < LT_QUEUE_COUNT && !code; queue++) {
         MDB_cursor *cursor;
         MDB_val number, record;
@@ -37,27 +37,20 @@ int lt_queues_init(struct lt_queues *queues, const struct lt_environment *enviro
         code = code == MDB_NOTFOUND ? MDB_SUCCESS : code;
     }
     mdb_txn_abort(transaction);
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }
 
 int lt_queues_find(const struct lt_environment *environment, MDB_txn *transaction, const struct lt_span_key *key,
                    uint64_t *ret_place)
 {
-    uint64_t prefix = prefix_of(key);
-    MDB_val name = {sizeof prefix, &prefix}, value;
-    int code = lt_environment_code(mdb_get(transaction, environment->index, &name, &value));
-    if (code == LT_OK && value.mv_size != sizeof *ret_place)
-        code = LT_ENOTFOUND;
-    if (code == LT_OK)
-        memcpy(ret_place, value.mv_data, sizeof *ret_place);
-    return code;
+    return lt_store_format_find(transaction, environment->index, key, ret_place);
 }
 
 int lt_queues_read(MDB_cursor *cursor, uint64_t place, MDB_val *ret_record)
 {
     uint64_t number = lt_place_number(place);
     MDB_val name = {sizeof number, &number};
-    return lt_environment_code(mdb_cursor_get(cursor, &name, ret_record, MDB_SET));
+    return lt_store_format_code(mdb_cursor_get(cursor, &name, ret_record, MDB_SET));
 }
 
 int lt_queues_read_place(const struct lt_environment *environment, MDB_txn *transaction, uint64_t place,
@@ -65,7 +58,7 @@ int lt_queues_read_place(const struct lt_environment *environment, MDB_txn *tran
 {
     uint64_t number = lt_place_number(place);
     MDB_val name = {sizeof number, &number};
-    return lt_environment_code(mdb_get(transaction, environment->queues[lt_place_queue(place)], &name, ret_record));
+    return lt_store_format_code(mdb_get(transaction, environment->queues[lt_place_queue(place)], &name, ret_record));
 }
 
 int lt_queues_append(struct lt_queues *queues, const struct lt_environment *environment, MDB_txn *transaction,
@@ -82,7 +75,7 @@ int lt_queues_append(struct lt_queues *queues, const struct lt_environment *envi
     }
     if (!code)
         *ret_place = place;
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }
 
 int lt_queues_replace(const struct lt_environment *environment, MDB_txn *transaction, uint64_t place,
@@ -90,7 +83,7 @@ int lt_queues_replace(const struct lt_environment *environment, MDB_txn *transac
 {
     uint64_t number = lt_place_number(place);
     MDB_val name = {sizeof number, &number}, value = {bytes, (void *)record};
-    return lt_environment_code(mdb_put(transaction, environment->queues[lt_place_queue(place)], &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, environment->queues[lt_place_queue(place)], &name, &value, 0));
 }
 
 /* Removes the index entry of a key, if it is this place that it points to. */
@@ -101,7 +94,7 @@ static int forget_place(const struct lt_environment *environment, MDB_txn *trans
     MDB_val name = {sizeof prefix, &prefix};
     int code = lt_queues_find(environment, transaction, key, &found);
     if (code == LT_OK && found == place)
-        code = lt_environment_code(mdb_del(transaction, environment->index, &name, NULL));
+        code = lt_store_format_code(mdb_del(transaction, environment->index, &name, NULL));
     return code == LT_ENOTFOUND ? LT_OK : code;
 }
 
@@ -113,7 +106,7 @@ int lt_queues_take_oldest(const struct lt_environment *environment, MDB_txn *tra
     uint64_t number = 0;
     int code = mdb_cursor_open(transaction, environment->queues[queue], &cursor);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     code = mdb_cursor_get(cursor, &name, &value, MDB_FIRST);
     if (!code) {
         memcpy(&number, name.mv_data, name.mv_size < sizeof number ? name.mv_size : sizeof number);
@@ -123,7 +116,7 @@ int lt_queues_take_oldest(const struct lt_environment *environment, MDB_txn *tra
     }
     mdb_cursor_close(cursor);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     lt_record_claimed_key(ret_record, *ret_bytes, ret_key);
     *ret_place = lt_place(queue, number);
     return forget_place(environment, transaction, ret_key, *ret_place);
@@ -134,7 +127,7 @@ int lt_queues_remove(const struct lt_environment *environment, MDB_txn *transact
 {
     uint64_t number = lt_place_number(place);
     MDB_val name = {sizeof number, &number};
-    int code = lt_environment_code(mdb_del(transaction, environment->queues[lt_place_queue(place)], &name, NULL));
+    int code = lt_store_format_code(mdb_del(transaction, environment->queues[lt_place_queue(place)], &name, NULL));
     return code ? code : forget_place(environment, transaction, key, place);
 }
 

@@ -14,22 +14,6 @@
 
 #include "storage/environment.h"
 
-/* A place: the queue and the number there, as it stands in the index. */
-static inline uint64_t lt_place(enum lt_queue queue, uint64_t number)
-{
-    return number << 1 | queue;
-}
-
-static inline enum lt_queue lt_place_queue(uint64_t place)
-{
-    return (enum lt_queue)(place & 1);
-}
-
-static inline uint64_t lt_place_number(uint64_t place)
-{
-    return place >> 1;
-}
-
 #define LT_INDEXED_BYTES 8 /* of a key, by which the index finds its record */
 
 struct lt_queues {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define AHEAD 4
 #define PAGE 4096
@@ -24,7 +24,7 @@ static int begin(struct lt_reader *reader, const struct lt_environment *environm
     int code = mdb_txn_begin(environment->env, NULL, MDB_RDONLY, &reader->transaction);
     for (int i = 0; i < 2 * LT_QUEUE_COUNT && !code; i++)
         code = mdb_cursor_open(reader->transaction, environment->queues[i / 2], &reader->cursors[i / 2][i % 2]);
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }
 
 static int renew(struct lt_reader *reader)
@@ -32,7 +32,7 @@ static int renew(struct lt_reader *reader)
     int code = mdb_txn_renew(reader->transaction);
     for (int i = 0; i < 2 * LT_QUEUE_COUNT && !code; i++)
         code = mdb_cursor_renew(reader->transaction, reader->cursors[i / 2][i % 2]);
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }
 
 int lt_reader_begin(struct lt_readers *readers, const struct lt_environment *environment, struct lt_reader **ret_reader)

@@ -23,7 +23,7 @@ static int sweep_one(struct lt_store *store, MDB_txn *transaction, MDB_cursor *c
     struct lt_span_key key;
     uint32_t expires = 0;
     store->ledger.next_expiry = 0;
-    int code = lt_environment_code(mdb_cursor_get(cursor, &name, &value, MDB_FIRST));
+    int code = lt_store_format_code(mdb_cursor_get(cursor, &name, &value, MDB_FIRST));
     if (code)
         return code;
     if (lt_ledger_key_read(&name, &expires, &key)) {
@@ -35,12 +35,12 @@ static int sweep_one(struct lt_store *store, MDB_txn *transaction, MDB_cursor *c
     /* Should the record have gone without its entry, or another lie there now, the entry is still to go. */
     if (code && code != LT_ENOTFOUND)
         return code;
-    code = lt_environment_code(mdb_cursor_get(cursor, &name, &value, MDB_FIRST));
+    code = lt_store_format_code(mdb_cursor_get(cursor, &name, &value, MDB_FIRST));
     uint32_t first = 0;
     struct lt_span_key first_key;
     if (code == LT_OK && (!lt_ledger_key_read(&name, &first, &first_key) ||
                           (first == expires && memcmp(&first_key, &key, sizeof key) == 0)))
-        code = lt_environment_code(mdb_cursor_del(cursor, 0));
+        code = lt_store_format_code(mdb_cursor_del(cursor, 0));
     return code == LT_ENOTFOUND ? LT_OK : code;
 }
 
@@ -48,7 +48,7 @@ int lt_sweep(struct lt_store *store, MDB_txn *transaction, uint32_t now)
 {
     MDB_cursor *cursor;
     store->ledger.swept = now;
-    int code = lt_environment_code(mdb_cursor_open(transaction, store->environment.expiries, &cursor));
+    int code = lt_store_format_code(mdb_cursor_open(transaction, store->environment.expiries, &cursor));
     if (code)
         return code;
     for (int i = 0; i < SWEEP_RECORDS && code == LT_OK; i++)
@@ -70,7 +70,7 @@ static int next_member(MDB_cursor *cursor, uint32_t id, const struct lt_span_key
     if (!code && name.mv_size == sizeof bytes && memcmp(name.mv_data, bytes, sizeof bytes) == 0)
         code = mdb_cursor_get(cursor, &name, &value, MDB_NEXT);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     return lt_ledger_key_read(&name, &found, ret_key) && found == id ? LT_OK : LT_ENOTFOUND;
 }
 
@@ -84,7 +84,7 @@ static int remove_member(struct lt_store *store, MDB_txn *transaction, uint32_t 
         return code;
     lt_ledger_key(id, key, bytes);
     code = mdb_del(transaction, store->environment.members, &name, NULL);
-    return code == MDB_NOTFOUND ? LT_OK : lt_environment_code(code);
+    return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
 int lt_namespace_empty(struct lt_store *store, MDB_txn *transaction, uint32_t id, uint64_t most, uint64_t *ret_removed)
@@ -93,7 +93,7 @@ int lt_namespace_empty(struct lt_store *store, MDB_txn *transaction, uint32_t id
     struct lt_span_key key;
     MDB_cursor *cursor;
     uint64_t removed = 0;
-    int code = lt_environment_code(mdb_cursor_open(transaction, store->environment.members, &cursor));
+    int code = lt_store_format_code(mdb_cursor_open(transaction, store->environment.members, &cursor));
     if (code)
         return code;
     while (code == LT_OK && removed < most) {
@@ -152,7 +152,7 @@ int lt_quota_evict(struct lt_store *store, MDB_txn *transaction, struct lt_ledge
 {
     MDB_cursor *cursor;
     uint64_t evicted = 0;
-    int code = lt_environment_code(mdb_cursor_open(transaction, store->environment.members, &cursor));
+    int code = lt_store_format_code(mdb_cursor_open(transaction, store->environment.members, &cursor));
     if (code)
         return code;
     while (code == LT_OK && evicted < count) {

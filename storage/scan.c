@@ -48,12 +48,12 @@ int lt_store_scan(struct lt_store *store, struct lt_scan *scan, size_t count, lt
     MDB_txn *transaction;
     int code = mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction);
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     size_t seen = 0;
     while (!code && seen < count && scan->queue < LT_QUEUE_COUNT)
         code = walk(&store->environment, transaction, scan, count, function, context, &seen);
     mdb_txn_abort(transaction);
     if (!code)
         *ret_count = seen;
-    return lt_environment_code(code);
+    return lt_store_format_code(code);
 }

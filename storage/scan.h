@@ -4,7 +4,8 @@
 #ifndef LT_STORAGE_SCAN_H
 #define LT_STORAGE_SCAN_H
 
-#include "storage/record.h"
+#include "proto/record.h"
+#include "storage/store.h"
 
 /* Where a walk stands. Begin with a zeroed one. */
 struct lt_scan {

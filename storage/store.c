@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 #include "storage/state.h"
 
 #define AT_ONCE 64
@@ -206,6 +206,14 @@ static void get_stored(struct lt_store *store, struct lt_reader *reader, struct 
     }
 }
 
+bool lt_store_get_in_memory(struct lt_store *store, struct lt_latent *latents, size_t count,
+                            enum lt_lookup *ret_lookups)
+{
+    for (size_t i = 0; i < count; i++)
+        ret_lookups[i] = LT_LOOKUP_MISS_NEW;
+    return get_kept(store, latents, count, seconds_now(), ret_lookups) == count;
+}
+
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups)
 {
     struct lt_reader *reader;
@@ -247,7 +255,7 @@ void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size
     lt_reader_end(&store->readers, reader);
 }
 
-size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_ENCODER_BYTES])
+size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_FINGERPRINT_BYTES])
 {
     *ret_fingerprints = store->encoders.fingerprints;
     return store->encoders.count;

@@ -13,9 +13,8 @@
 #include <stdint.h>
 
 #include "proto/error.h"
+#include "proto/record.h"
 #include "storage/key.h"
-
-#define LT_ENCODER_BYTES 32 /* of an encoder's fingerprint */
 
 struct lt_store;
 
@@ -25,24 +24,13 @@ enum lt_durability {
     LT_DURABILITY_RELAXED, /* committed as in GROUP, synced by the system in its own time */
 };
 
-enum lt_latent_type {
-    LT_LATENT_F16 = 1, /* IEEE 754 half precision */
-    LT_LATENT_I8 = 2,  /* 8-bit integers, each to be multiplied by the latent's scale */
-};
-
-/* "f16", "i8". Never NULL. */
-const char *lt_latent_type_name(enum lt_latent_type type);
-
-/* Bytes of the payload of one latent, or 0 if there is no such type or dimension. */
-size_t lt_latent_payload_bytes(enum lt_latent_type type, uint32_t dimension);
-
 struct lt_store_options {
     const char *path;      /* a folder; made if its parent exists (mode 0700) */
     uint64_t budget_bytes; /* disk pages in use; eviction keeps to it. At least LT_STORE_BYTES_MIN */
     enum lt_durability durability;
     uint64_t memory_bytes;          /* for the latents that are asked for most; 0 keeps none */
     size_t memory_payload_bytes;    /* of the largest latent to be kept there */
-    const uint8_t *const *encoders; /* [encoder_count] fingerprints of those in use, LT_ENCODER_BYTES each */
+    const uint8_t *const *encoders; /* [encoder_count] fingerprints of those in use, LT_FINGERPRINT_BYTES each */
     size_t encoder_count;           /* at most LT_STORE_ENCODERS_MAX */
     uint32_t commit_milliseconds;   /* 10 */
     size_t commit_bytes;            /* 1 MiB */
@@ -55,20 +43,6 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
 
 /* Writes what is waiting, syncs, stops the writer, frees. NULL is allowed. No other call may be under way. */
 void lt_store_close(struct lt_store *store);
-
-/* One latent to look up or to put. Times are in seconds since the epoch. */
-struct lt_latent {
-    struct lt_span_key key;
-    enum lt_latent_type type;
-    uint32_t dimension;     /* numbers in the latent */
-    uint32_t namespace_id;  /* whose it is; 0: public */
-    uint32_t created;       /* 0 in a put: now */
-    uint32_t expires;       /* from then on it is a miss; 0: never */
-    float scale;            /* of I8 */
-    uint32_t token_count;   /* of the span it stands for */
-    const uint32_t *tokens; /* put: [token_count] ids of the span; get does not touch it */
-    void *payload;          /* [dimension] numbers of `type` */
-};
 
 enum lt_lookup {
     LT_LOOKUP_MISS_NEW,     /* never seen, as far as the store knows */
@@ -92,16 +66,21 @@ const char *lt_lookup_name(enum lt_lookup lookup);
 /* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted,
  * payload pointing to room for them. Out: for a hit, payload filled and all other fields but `tokens` set;
  * ret_lookups[i] says what happened. A record of another type or dimension is a miss. Also counts nothing: the cache
- * above keeps hit and miss counters. LT_EIO or LT_ENOMEM if the store could not be read at all: then every
- * ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
+ * above keeps hit and miss counters. LT_EIO, LT_ENOMEM or LT_EBUSY (no reader slot) if the store could not be read at
+ * all: then every ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
+
+/* The same for a caller who must not wait for a disk: looks only at what is kept in memory. True if all were found;
+ * else nothing is said of those that were not. */
+bool lt_store_get_in_memory(struct lt_store *store, struct lt_latent *latents, size_t count,
+                            enum lt_lookup *ret_lookups);
 
 /* Whether records lie on disk under `count` keys, unchecked. A store that cannot be read holds nothing. */
 void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size_t count, bool *ret_holds);
 
-/* Fingerprints of the encoders that have used this store, those in use first, LT_ENCODER_BYTES each. They stay as they
- * are until the store is closed. Returns how many. */
-size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_ENCODER_BYTES]);
+/* Fingerprints of the encoders that have used this store, those in use first, LT_FINGERPRINT_BYTES each. They stay as
+ * they are until the store is closed. Returns how many. */
+size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fingerprints)[LT_FINGERPRINT_BYTES]);
 
 /* Queues latents for the writer; tokens and payloads are copied. A key that is already queued or stored is left alone,
  * unless what is there has expired, is damaged, or has another type or dimension: then it is replaced. LT_EBUSY when

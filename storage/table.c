@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 #include "storage/state.h"
 
 #define GONE_MAX 65536 /* keys that are named one by one */
@@ -74,7 +74,7 @@ int lt_table_clear(struct lt_store *store, MDB_txn *transaction)
                                  environment->index, environment->members, environment->expiries};
     int code = LT_OK;
     for (size_t i = 0; i < sizeof databases / sizeof *databases && code == LT_OK; i++)
-        code = lt_environment_code(mdb_drop(transaction, databases[i], 0));
+        code = lt_store_format_code(mdb_drop(transaction, databases[i], 0));
     if (code == LT_OK) {
         lt_ledger_clear(&store->ledger);
         store->gone.all = true;
@@ -95,7 +95,7 @@ int lt_table_walk_begin(const struct lt_environment *environment, MDB_txn *trans
         code = mdb_cursor_open(transaction, environment->queues[queue], &walk.queues[queue]);
     if (code) {
         lt_table_walk_end(&walk);
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     }
     *ret_walk = walk;
     return LT_OK;
@@ -118,7 +118,7 @@ static int next_place(struct lt_table_walk *walk, uint64_t *ret_place)
     }
     walk->begun = true;
     if (code)
-        return lt_environment_code(code);
+        return lt_store_format_code(code);
     memcpy(&walk->after, name.mv_data, sizeof walk->after);
     if (value.mv_size != sizeof *ret_place)
         return LT_EIO;

@@ -11,8 +11,8 @@
 #include <time.h>
 
 #include "proto/alloc.h"
+#include "proto/record.h"
 #include "storage/orders.h"
-#include "storage/record.h"
 #include "storage/removal.h"
 #include "storage/state.h"
 
@@ -27,7 +27,7 @@ int lt_writer_read_state(struct lt_store *store)
 {
     MDB_txn *transaction;
     uint64_t bytes, entries;
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
     MDB_val name = {sizeof lifetime_name - 1, (void *)lifetime_name}, value;
@@ -52,7 +52,7 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
     for (size_t i = 0; i < LT_LIFETIME_COUNTERS; i++)
         counters[i] = htole64(atomic_load(&store->lifetime[i]));
     MDB_val name = {sizeof lifetime_name - 1, (void *)lifetime_name}, value = {sizeof counters, counters};
-    return lt_environment_code(mdb_put(transaction, store->environment.stats, &name, &value, 0));
+    return lt_store_format_code(mdb_put(transaction, store->environment.stats, &name, &value, 0));
 }
 
 /* --- one group --- */
@@ -153,7 +153,7 @@ int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
         lt_writer_abort(store, transaction);
         return code;
     }
-    code = lt_environment_code(mdb_txn_commit(transaction));
+    code = lt_store_format_code(mdb_txn_commit(transaction));
     if (code == LT_OK) {
         atomic_store(&store->bytes, used);
         atomic_store(&store->entries, entries);
@@ -179,7 +179,7 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
 {
     MDB_txn *transaction;
     uint32_t now = (uint32_t)time(NULL);
-    int code = lt_environment_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
     if (code)
         return code;
     if (lt_sweep_due(store, now))
@@ -260,6 +260,10 @@ void *lt_writer_run(void *context)
         pthread_mutex_unlock(&store->mutex);
 
         int code = idle ? LT_OK : write_group(store, first, count);
+        if (code == LT_EFULL) { /* perhaps old pages wait for a reader that is no more */
+            lt_store_check_readers(store);
+            code = write_group(store, first, count);
+        }
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)

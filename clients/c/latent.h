@@ -1,4 +1,5 @@
-/* liblatent: talk to a latentd daemon from C. This header is the manual; it needs no other header of latentd.
+/* liblatent: talk to a latentd daemon from C, or read its store beside it. This header is the manual; it needs no other
+ * header of latentd.
  *
  *     struct latent *latent = latent_create();
  *     if (!latent)
@@ -284,6 +285,110 @@ struct latent_score {
 int latent_score(struct latent *latent, const char *model, const char *text, size_t bytes,
                  struct latent_score *ret_score);
 void latent_score_finish(struct latent_score *score);
+
+/* ---- Latents ---- */
+
+enum latent_type {
+    LATENT_F16 = 1, /* IEEE 754 half precision, little-endian */
+    LATENT_I8 = 2,  /* signed bytes, each to be multiplied by the latent's scale */
+};
+
+#define LATENT_KEY_BYTES 32
+#define LATENT_SPAN_TOKENS_MAX 64
+
+/* A latent as it is stored. What the pointers go into belongs to whom it is from. */
+struct latent_stored {
+    enum latent_type type;
+    uint32_t dimension;    /* numbers */
+    float scale;           /* of LATENT_I8 */
+    const void *numbers;   /* [dimension] of the type, at any address: not aligned */
+    uint32_t namespace_id; /* 0: public */
+    uint32_t created;      /* seconds since the epoch */
+    uint32_t expires;      /* the same; 0: never */
+    uint32_t token_count;  /* of its span */
+    const void *tokens;    /* little-endian, at any address; latent_stored_tokens reads them */
+    uint32_t token_bytes;  /* of one of them, 2 or 4 */
+};
+
+/* Copies the numbers out as floats; `ret_numbers` has room for `dimension`. */
+void latent_stored_numbers(const struct latent_stored *stored, float *ret_numbers);
+
+/* Copies the token ids out; `ret_tokens` has room for token_count, at most LATENT_SPAN_TOKENS_MAX. */
+void latent_stored_tokens(const struct latent_stored *stored, uint32_t *ret_tokens);
+
+/* A key from its 64 hexadecimal digits. LATENT_EPARAM if it is something else. */
+int latent_key_parse(const char *text, uint8_t ret_key[LATENT_KEY_BYTES]);
+
+/* Latents that the daemon gave. */
+struct latent_batch {
+    struct latent_reply *reply;
+    size_t count;
+};
+
+/* Asks for the latents of 1 to 1024 keys, one behind the other. `model` NULL: the default model. */
+int latent_get(struct latent *latent, const char *model, const uint8_t *keys, size_t count,
+               struct latent_batch *ret_batch);
+
+/* The latent of the key with that index, without tokens and times, valid as long as the batch. False: there is none. */
+bool latent_batch_at(const struct latent_batch *batch, size_t index, struct latent_stored *ret_stored);
+void latent_batch_finish(struct latent_batch *batch);
+
+enum latent_outcome {
+    LATENT_PUT_STORED,
+    LATENT_PUT_KNOWN,   /* it was there already and stays as it is */
+    LATENT_PUT_REFUSED, /* too many wait to be written; try again later */
+};
+
+/* Gives the daemon 1 to 1024 latents, with their tokens and all of one type and dimension, that the encoder with this
+ * fingerprint made (`encoder_fingerprint` of latent_models, read by latent_key_parse). proto/PROTOCOL.md says what is
+ * trusted. `ret_outcomes` has room for `count`, or is NULL. LATENT_EPARAM: one of them is wrong, the message says which
+ * and why, and none is stored. */
+int latent_put(struct latent *latent, const char *model, const uint8_t encoder[LATENT_KEY_BYTES],
+               const struct latent_stored *latents, size_t count, enum latent_outcome *ret_outcomes);
+
+/* ---- Attach: read a store on this machine without asking its daemon ---- */
+
+/* The files of a store are mapped read-only and latents are read where they lie, whether a daemon is at work on them or
+ * not. Each is checked before it is handed out. What to know:
+ *
+ * - Whoever may open the files may read all of them: it takes the user that the daemon runs as, and write permission
+ * for lock.mdb, where readers are entered.
+ * - A snapshot is the store as of one moment. What it hands out is valid until it ends or is renewed, and not longer.
+ * - Keep snapshots short: tens of milliseconds, not seconds. The daemon cannot use any page again that was freed since
+ *   the oldest snapshot began. If one is held for long while the daemon writes and evicts, its file grows to the limit,
+ *   and then new latents are not stored.
+ * - A latent is visible when it is on disk, about 10 ms after it was made; latent.get sees it at once.
+ * - The daemon does not notice what is read here: for eviction, a latent that only attached processes use is unused.
+ * - A process attaches to a store once; threads share it, each with a snapshot of its own. A child made by fork must
+ *   not use its parent's, and the daemon's own process must not attach.
+ * - A reader that is killed leaves nothing behind that the daemon would not clear away. */
+
+struct latent_store;
+struct latent_snapshot;
+
+/* Attaches to the store in `folder`, or, if that is NULL, to that of the daemon that `latent` is connected to. `latent`
+ * takes the error message and need not be connected otherwise. LATENT_ESTORE: no store, damaged, no permission.
+ * LATENT_EFORMAT: of a format that this library does not know. LATENT_ENOMEM. */
+int latent_attach(struct latent *latent, const char *folder, struct latent_store **ret_store);
+
+/* All snapshots must have ended. NULL is allowed. */
+void latent_detach(struct latent_store *store);
+
+/* The store as it is now. A snapshot belongs to one thread at a time. LATENT_EBUSY: as many processes as possible look
+ * at the store. LATENT_ENOMEM, LATENT_EIO. */
+int latent_snapshot_begin(struct latent_store *store, struct latent_snapshot **ret_snapshot);
+
+/* Moves the snapshot to what the store is now; much cheaper than ending and beginning. After a failure, LATENT_EIO, it
+ * can only be ended. */
+int latent_snapshot_renew(struct latent_snapshot *snapshot);
+
+/* NULL is allowed. */
+void latent_snapshot_end(struct latent_snapshot *snapshot);
+
+/* The latent of a span key. LATENT_ENOTFOUND: there is none, or its time is over. LATENT_ECORRUPT: what is there failed
+ * its check. LATENT_EIO. */
+int latent_snapshot_find(struct latent_snapshot *snapshot, const uint8_t key[LATENT_KEY_BYTES],
+                         struct latent_stored *ret_stored);
 
 #ifdef __cplusplus
 }

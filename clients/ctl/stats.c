@@ -38,6 +38,7 @@ static const struct row {
     {"requests_failed", "  failed", UNIT_COUNT},
     {"running", "  under way", UNIT_COUNT},
     {"prompt_tokens", "prompt tokens", UNIT_COUNT},
+    {"prompt_tokens_cached", "  of cached spans", UNIT_COUNT},
     {"completion_tokens", "completion tokens", UNIT_COUNT},
     {"connections", "connections open", UNIT_COUNT},
     {"uptime_s", "time running", UNIT_DURATION},

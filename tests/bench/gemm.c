@@ -1,12 +1,12 @@
-/* Our matrix product with weights of float32 and of binary16 beside OpenBLAS' sgemm, on the model's shapes, one thread
- * each: rate, and whether a row's result depends on how many other rows are in the product. This is the measurement
- * behind docs/DECISIONS.md.
+/* Our matrix product with weights of float32, binary16 and int8 beside OpenBLAS' sgemm, on the model's shapes, one
+ * thread each: rate, and whether a row's result depends on how many other rows are in the product. This is the
+ * measurement behind docs/DECISIONS.md.
  *
  * A model goes through all its weights before it comes back to the first, so each shape has as many matrices as make
  * WEIGHTS_BYTES, and the products take them in turn.
  *
- *   build/tests/bench/gemm [avx512 | avx2 | plain]      our best kernel, or that one
- *   OPENBLAS_CORETYPE=SKYLAKEX build/tests/bench/gemm   (or HASWELL, ZEN): those kernels
+ *   build/tests/bench/gemm [avx512vnni | avx512 | avx2 | plain]   our best kernel, or that one
+ *   OPENBLAS_CORETYPE=SKYLAKEX build/tests/bench/gemm                (or HASWELL, ZEN): those kernels
  */
 #include <cblas.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ struct product {
     uint32_t outputs, inputs;
     size_t count; /* of matrices */
     float *weights[MATRICES_MAX], *x, *y, *whole;
-    struct lt_matrix floats[MATRICES_MAX], halves[MATRICES_MAX];
+    struct lt_matrix floats[MATRICES_MAX], halves[MATRICES_MAX], bytes[MATRICES_MAX];
 };
 
 static double seconds(void)
@@ -50,6 +50,12 @@ static void run_floats(const struct product *product, size_t rows, size_t turn)
 static void run_halves(const struct product *product, size_t rows, size_t turn)
 {
     const struct lt_matrix *matrix = &product->halves[turn % product->count];
+    lt_gemm_with(product->kernel, NULL, matrix, product->x, rows, product->y, false);
+}
+
+static void run_bytes(const struct product *product, size_t rows, size_t turn)
+{
+    const struct lt_matrix *matrix = &product->bytes[turn % product->count];
     lt_gemm_with(product->kernel, NULL, matrix, product->x, rows, product->y, false);
 }
 
@@ -76,7 +82,7 @@ static double median(double *samples)
 
 /* What is measured for one number of rows: medians of rates in GFLOP/s and of their ratios. */
 struct result {
-    double floats, halves, theirs, halves_to_floats, halves_to_theirs;
+    double floats, halves, theirs, bytes, halves_to_floats, halves_to_theirs, bytes_to_halves;
 };
 
 static double rate(run_function *run, const struct product *product, size_t rows)
@@ -89,23 +95,28 @@ static double rate(run_function *run, const struct product *product, size_t rows
     return operations * (double)count / (seconds() - began) / 1e9;
 }
 
-/* The three take short turns, and ratios are taken turn by turn, so that what else the machine does hits all alike. */
+/* All take short turns, and ratios are taken turn by turn, so that what else the machine does hits all alike. */
 static struct result compare(const struct product *product, size_t rows)
 {
-    double floats[REPEATS], halves[REPEATS], theirs[REPEATS], to_floats[REPEATS], to_theirs[REPEATS];
+    double floats[REPEATS], halves[REPEATS], theirs[REPEATS], bytes[REPEATS];
+    double to_floats[REPEATS], to_theirs[REPEATS], to_halves[REPEATS];
     for (int i = 0; i < REPEATS; i++) {
         floats[i] = rate(run_floats, product, rows);
         halves[i] = rate(run_halves, product, rows);
         theirs[i] = rate(run_theirs, product, rows);
+        bytes[i] = rate(run_bytes, product, rows);
         to_floats[i] = halves[i] / floats[i];
         to_theirs[i] = halves[i] / theirs[i];
+        to_halves[i] = bytes[i] / halves[i];
     }
     return (struct result){
         .floats = median(floats),
         .halves = median(halves),
         .theirs = median(theirs),
+        .bytes = median(bytes),
         .halves_to_floats = median(to_floats),
         .halves_to_theirs = median(to_theirs),
+        .bytes_to_halves = median(to_halves),
     };
 }
 
@@ -129,7 +140,7 @@ static void fill(float *numbers, size_t count)
         numbers[i] = (float)drand48() - 0.5f;
 }
 
-/* Numbers that binary16 has, as matrices of both kinds and as OpenBLAS wants them. */
+/* Numbers that binary16 has, as matrices of all kinds and as OpenBLAS wants them. */
 static int make_matrix(struct product *product, size_t i)
 {
     size_t count = (size_t)product->outputs * product->inputs;
@@ -141,7 +152,8 @@ static int make_matrix(struct product *product, size_t i)
     lt_half_from_float(product->weights[i], count, halves);
     lt_float_from_half(halves, count, product->weights[i]);
     if (lt_matrix_pack(product->weights[i], product->outputs, product->inputs, &product->floats[i]) ||
-        lt_matrix_pack_half(halves, product->outputs, product->inputs, &product->halves[i]))
+        lt_matrix_pack_half(halves, product->outputs, product->inputs, &product->halves[i]) ||
+        lt_matrix_pack_int8(product->weights[i], product->outputs, product->inputs, &product->bytes[i]))
         return 1;
     lt_free(halves);
     return 0;
@@ -168,6 +180,7 @@ static void finish(struct product *product)
         lt_free(product->weights[i]);
         lt_matrix_finish(&product->floats[i]);
         lt_matrix_finish(&product->halves[i]);
+        lt_matrix_finish(&product->bytes[i]);
     }
     lt_free(product->x);
     lt_free(product->y);
@@ -183,11 +196,13 @@ static int measure(const struct lt_tile_kernel *kernel, uint32_t outputs, uint32
         return 1;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct result result = compare(&p, sizes[i]);
-        printf("%5u x %-5u %5zu %9.1f %9.1f %9.1f %9.2f %12.2f\n", outputs, inputs, sizes[i], result.floats,
-               result.halves, result.theirs, result.halves_to_floats, result.halves_to_theirs);
+        printf("%5u x %-5u %5zu %9.1f %9.1f %9.1f %9.1f %9.2f %12.2f %10.2f\n", outputs, inputs, sizes[i],
+               result.floats, result.halves, result.theirs, result.bytes, result.halves_to_floats,
+               result.halves_to_theirs, result.bytes_to_halves);
     }
-    printf("%5u x %-5u  row counts from 1 to 64 whose results differ: f32 %d, f16 %d, OpenBLAS %d\n", outputs, inputs,
-           dependent_sizes(run_floats, &p), dependent_sizes(run_halves, &p), dependent_sizes(run_theirs, &p));
+    printf("%5u x %-5u  row counts from 1 to 64 whose results differ: f32 %d, f16 %d, int8 %d, OpenBLAS %d\n", outputs,
+           inputs, dependent_sizes(run_floats, &p), dependent_sizes(run_halves, &p), dependent_sizes(run_bytes, &p),
+           dependent_sizes(run_theirs, &p));
     finish(&p);
     return 0;
 }
@@ -212,8 +227,8 @@ int main(int count, char **arguments)
     openblas_set_num_threads(1);
     printf("ours: %s, OpenBLAS: %s; one thread, GFLOP/s, medians of %d\n\n", kernel->name, openblas_get_corename(),
            REPEATS);
-    printf("%-13s %5s %9s %9s %9s %9s %12s\n", "weights", "rows", "f32", "f16", "OpenBLAS", "f16 / f32",
-           "f16 / theirs");
+    printf("%-13s %5s %9s %9s %9s %9s %9s %12s %10s\n", "weights", "rows", "f32", "f16", "OpenBLAS", "int8",
+           "f16 / f32", "f16 / theirs", "int8 / f16");
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         if (measure(kernel, shapes[i][0], shapes[i][1])) {
             fprintf(stderr, "gemm: out of memory\n");

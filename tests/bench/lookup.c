@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "proto/alloc.h"
-#include "storage/record.h"
+#include "proto/record.h"
 #include "tests/bench/numbered.h"
 
 #define BATCH 256

@@ -14,6 +14,7 @@ MAY_INCLUDE = {
     "kernels": {"proto", "kernels"},
     "daemon": {"proto", "storage", "kernels", "daemon"},
     "clients": {"proto", "clients"},
+    "examples": {"clients"},
 }
 
 

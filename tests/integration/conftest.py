@@ -5,6 +5,7 @@ real. Tests of what people see use the shipped model."""
 
 import functools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -111,6 +112,24 @@ def wait_until(condition):
             return True
         time.sleep(0.01)
     return False
+
+
+@pytest.fixture(scope="session")
+def fetch_npm():
+    """Fetches the npm packages of a folder, unless they are there; skips the test where that cannot be done."""
+
+    def fetch(folder):
+        if not shutil.which("npm"):
+            pytest.skip("Node.js is not installed")
+        if (folder / "node_modules").is_dir():
+            return
+        run = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"], cwd=folder,
+                             capture_output=True, text=True, timeout=300)
+        if any(reason in run.stderr for reason in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT")):
+            pytest.skip("the registry of npm cannot be reached")
+        assert run.returncode == 0, run.stderr
+
+    return fetch
 
 
 @pytest.fixture

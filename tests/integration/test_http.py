@@ -1,8 +1,11 @@
 """HTTP as its users see it: completions and chat, whole and streamed, models, health, and access."""
 
+import signal
+import socket
+
 import pytest
 
-from conftest import TINY, generate
+from conftest import TINY, generate, wait_until
 from web import Web
 
 DOCUMENT = "The King had a wife with golden hair. She lived in a tower by the sea."
@@ -120,7 +123,7 @@ def test_unknown_model_and_long_prompt(web_daemon):
 def test_chat_answers_the_last_question(web_daemon):
     with web_daemon.web() as web, web_daemon.connect() as connection:
         body = web.chat(("system", DOCUMENT), ("user", "Who?"), ("assistant", "A wife."), ("user", "Where?")).json
-        result = connection.call("generate", {"temperature": 0, "max_tokens": 24, "segments": [
+        result = connection.call("generate", {"temperature": 0, "max_tokens": 24, "stream": False, "segments": [
             {"role": "document", "text": DOCUMENT}, {"role": "user", "text": "Who?"}, {"role": "answer", "text": "A wife."},
             {"role": "user", "text": "Where?"}]})
     assert body["object"] == "chat.completion" and body["id"].startswith("chatcmpl-")
@@ -238,6 +241,21 @@ def test_token(guarded, authorization, status):
         assert web.get("/healthz").status == 200 and web.get("/readyz").status == 200
 
 
+def test_tokens_are_read_again_on_sighup(guarded, tmp_path):
+    def status(token):
+        with guarded.web() as web:
+            return web.get("/v1/models", Authorization=f"Bearer {token}").status
+
+    (tmp_path / "tokens").write_text("a-token-that-is-new-now\n")
+    assert status(TOKEN) == 200
+    guarded.process.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: status("a-token-that-is-new-now") == 200) and status(TOKEN) == 401
+    (tmp_path / "tokens").write_text("short\n")
+    guarded.process.send_signal(signal.SIGHUP)
+    assert wait_until(lambda: "tokens stay as they are" in guarded.log.read_text())
+    assert status("a-token-that-is-new-now") == 200
+
+
 def test_with_a_token_any_host_will_do(guarded):
     with guarded.web(headers={"Authorization": f"Bearer {TOKEN}", "Host": "latentd.example"}) as web:
         assert web.get("/v1/models").status == 200
@@ -251,6 +269,17 @@ def test_without_a_token_only_this_machine_is_meant(web_daemon, host, status):
     """A web page whose name an attacker points to 127.0.0.1 gets nothing."""
     with web_daemon.web(headers={"Host": host}) as web:
         assert web.get("/v1/models").status == status
+
+
+def test_ipv6(make_web_daemon):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    daemon = make_web_daemon(host="[::1]")
+    with Web(daemon.port, host="::1") as web:
+        assert web.get("/v1/models").status == 200 and web.complete("The King.").status == 200
 
 
 def test_any_address_may_be_listened_on_with_a_token(make_web_daemon, tmp_path):

@@ -1,15 +1,16 @@
 """What HTTP does with clients that are broken, slow, gone, or too many; and how it ends."""
 
 import json
+import re
 import signal
 import socket
 import time
 
 import pytest
 
-from conftest import SHIPPED, wait_until
+from conftest import BUILD, SHIPPED, wait_until
 
-LONG = {"prompt": "The King had a wife.", "temperature": 0.9, "max_tokens": 4000, "stream": True}
+LONG = {"prompt": "The King had a wife.", "temperature": 0, "repetition_penalty": 1, "max_tokens": 4000, "stream": True}  # it goes round in circles
 
 
 def raw(daemon, data, timeout=60):
@@ -170,6 +171,7 @@ def test_client_that_goes_away_cancels_what_it_waits_for(talkative):
     assert stats["requests_failed"] == 1 and stats["completion_tokens"] == 0
 
 
+@pytest.mark.skipif(BUILD.name == "build-tsan", reason="so slow that the connection stands still for longer than it may")
 def test_reader_that_stops_pauses_its_job_and_others_go_on(talkative):
     """Its stream is larger than what sockets and the daemon keep for it; nothing of it is lost."""
     with socket.socket() as client:
@@ -177,14 +179,15 @@ def test_reader_that_stops_pauses_its_job_and_others_go_on(talkative):
         client.settimeout(60)
         client.connect(("127.0.0.1", talkative.port))
         client.sendall(request(LONG))
-        for _ in range(10):
-            with talkative.web() as web:
-                assert web.complete("The King had a wife.", max_tokens=4000).json["usage"]["completion_tokens"] > 100
-        stats = talkative.stats()
-        assert stats["running"] == 1, "ten answers as long as its own were given meanwhile, and it is not done"
+        with talkative.web() as web:
+            others = 0
+            while others < 3 * LONG["max_tokens"]:
+                others += web.complete("The sea is", max_tokens=1000, repetition_penalty=1).json["usage"]["completion_tokens"]
+        assert running(talkative) == 1, "three times as much was answered to others meanwhile, and it is not done"
         data = b""
         while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
             data += client.recv(1 << 16)
+    data = re.sub(rb"\r\n[0-9A-Fa-f]+\r\n", b"", data)  # where a chunk ends, which may be within a word
     assert data.count(b'"finish_reason":null') + 1 == data.count(b"\ndata: {") > 900
     assert wait_until(lambda: running(talkative) == 0)
 

@@ -1,7 +1,6 @@
 """OpenAI's own client (npm package openai, its version in tests/openai/package-lock.json) uses the daemon, unchanged."""
 
 import json
-import shutil
 import subprocess
 
 import pytest
@@ -17,18 +16,8 @@ def run(*command):
                           env=clean_environment())
 
 
-@pytest.fixture(scope="module")
-def package():
-    if not shutil.which("npm"):
-        pytest.skip("Node.js is not installed")
-    if not (FOLDER / "node_modules" / "openai").is_dir():
-        fetched = run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1")
-        if any(reason in fetched.stderr for reason in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT")):
-            pytest.skip("the registry of npm cannot be reached")
-        assert fetched.returncode == 0, fetched.stderr
-
-
-def test_official_client(package, make_web_daemon, tmp_path):
+def test_official_client(fetch_npm, make_web_daemon, tmp_path):
+    fetch_npm(FOLDER)
     tokens = tmp_path / "tokens"
     tokens.write_text(TOKEN)
     daemon = make_web_daemon(arguments=["--http-token-file", tokens])

@@ -1,7 +1,6 @@
 """The protocol, method by method, as proto/PROTOCOL.md has it."""
 
 import socket
-import struct
 
 import msgpack
 import pytest
@@ -73,41 +72,6 @@ def test_length_and_context_end_an_answer(connection):
     reply = generate(connection, TEXT, max_tokens=60000)
     if reply["finish_reason"] == "length":
         assert reply["usage"]["prompt_tokens"] + reply["usage"]["completion_tokens"] == context
-
-
-def test_encode_and_latent_get(connection):
-    encoded = connection.call("encode", {"text": TEXT})
-    assert "".join(span["text"] for span in encoded["spans"]) == TEXT
-    keys = [span["key"] for span in encoded["spans"]]
-    by_text = connection.call("latent.get", {"keys": keys + ["00" * 32]})
-    by_bytes = connection.call("latent.get", {"keys": [bytes.fromhex(key) for key in keys]})
-    assert by_text["latents"][:-1] == by_bytes["latents"] and by_text["latents"][-1] is None
-    assert by_text["type"] == "i8" and by_text["dimension"] == encoded["dimension"]
-    assert by_text["scales"][:-1] == by_bytes["scales"] and by_text["scales"][-1] is None
-    for latent in numbers_of(by_bytes):
-        assert sum(x * x for x in latent) / len(latent) == pytest.approx(1, abs=0.01), "latents are RMS-normalised"
-
-
-def numbers_of(reply):
-    """The latents of a reply to latent.get as lists of floats."""
-    if reply["type"] == "f16":
-        return [struct.unpack(f"<{reply['dimension']}e", latent) for latent in reply["latents"]]
-    return [[scale * number for number in struct.unpack(f"<{reply['dimension']}b", latent)]
-            for latent, scale in zip(reply["latents"], reply["scales"])]
-
-
-def test_latents_of_both_types_agree(make_daemon):
-    latents = {}
-    for type in ("i8", "f16"):
-        with make_daemon(arguments=("--latent-type", type)).connect() as connection:
-            assert connection.call("info")["store"]["latent_type"] == type
-            keys = [span["key"] for span in connection.call("encode", {"text": TEXT})["spans"]]
-            reply = connection.call("latent.get", {"keys": keys})
-        assert reply["type"] == type and ("scales" in reply) == (type == "i8")
-        latents[type] = numbers_of(reply)
-    for small, large in zip(latents["i8"], latents["f16"]):
-        step = max(map(abs, large)) / 127
-        assert max(abs(a - b) for a, b in zip(small, large)) < 0.52 * step, "off by half a step, and f16's own rounding"
 
 
 def test_stats_add_up(daemon):

@@ -6,6 +6,7 @@ DOCUMENT = ("The King had a wife with golden hair. She was so beautiful, that no
             "ill: she sent for the King. He promised her this, and she closed her eyes.")
 QUESTIONS = ("What kind of hair did the wife have?", "Whom did she send for, and why?")
 NO_STATES = ("--states", "0")
+LONG = 300  # tokens, which take so long that questions asked together are answered together
 
 
 def ask(daemon, question, document=DOCUMENT, tokens=24):
@@ -34,7 +35,7 @@ def together(daemon, questions):
     """The replies to questions asked on one connection before any of them is answered, in order."""
     with daemon.connect_wire() as wire:
         ids = [wire.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
-                                      "temperature": 0, "max_tokens": 24, "stream": False}) for question in questions]
+                                      "temperature": 0, "max_tokens": LONG, "stream": False}) for question in questions]
         replies = dict(wire.receive()[1::2] for _ in ids)
     return [replies[id] for id in ids]
 
@@ -48,7 +49,7 @@ def test_a_state_in_use_serves_others_as_well(make_daemon):
     document = spans_of_document(first)
     assert [reply["usage"]["restored_spans"] for reply in replies] == [
         first["usage"]["prompt_spans"] if question == QUESTIONS[0] else document for question in questions]
-    expected = {question: ask(without, question)["text"] for question in QUESTIONS}
+    expected = {question: ask(without, question, tokens=LONG)["text"] for question in QUESTIONS}
     assert [reply["text"] for reply in replies] == [expected[question] for question in questions]
     assert [reply["text"] for reply in together(daemon, questions)] == [reply["text"] for reply in replies]
 

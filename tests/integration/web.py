@@ -37,8 +37,8 @@ class Reply:
 class Web:
     """One connection that is kept."""
 
-    def __init__(self, port, timeout=60, headers=None):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port, host="127.0.0.1", timeout=60, headers=None):
+        self.connection = http.client.HTTPConnection(host, port, timeout=timeout)
         self.headers = headers or {}
 
     def __enter__(self):

@@ -1,12 +1,13 @@
-/* For tests of the forward pass: prompts of a vector file with their spans, encoded, ready to be mixed and decoded. */
-#ifndef LT_TESTS_UNIT_SAMPLE_H
-#define LT_TESTS_UNIT_SAMPLE_H
+/* The cases of tests/vectors' tiny model, ready to be run: for tests of the forward pass. */
+#ifndef LT_TESTS_SAMPLE_H
+#define LT_TESTS_SAMPLE_H
 
 #include <string.h>
 
 #include "kernels/half.h"
 #include "kernels/islet.h"
 #include "proto/alloc.h"
+#include "proto/error.h"
 #include "vectors.h"
 
 /* One case of a vector file: a prompt with its continuation behind it, and all spans of both. */
@@ -25,7 +26,7 @@ struct sample {
     float *stored;  /* rounded to f16 and widened again */
 };
 
-static void find_starts(struct sample *sample, const json_t *lengths)
+static inline void find_starts(struct sample *sample, const json_t *lengths)
 {
     sample->starts = calloc(sample->spans, 1);
     size_t segment_start = 0, segment = 0;
@@ -37,7 +38,7 @@ static void find_starts(struct sample *sample, const json_t *lengths)
     assert_int_equal(segment, json_array_size(lengths));
 }
 
-static void encode_sample(struct sample *sample)
+static inline void encode_sample(struct sample *sample)
 {
     size_t width = lt_model_shape(sample->model)->width;
     struct lt_workspace *workspace;
@@ -60,7 +61,7 @@ static void encode_sample(struct sample *sample)
     free(halves);
 }
 
-static struct sample load_sample(const struct lt_model *model, const json_t *entry)
+static inline struct sample load_sample(const struct lt_model *model, const json_t *entry)
 {
     struct sample sample = {.model = model};
     const struct lt_model_shape *shape = lt_model_shape(model);
@@ -85,7 +86,7 @@ static struct sample load_sample(const struct lt_model *model, const json_t *ent
     return sample;
 }
 
-static void free_sample(struct sample *sample)
+static inline void free_sample(struct sample *sample)
 {
     free(sample->tokens);
     free(sample->ends);
@@ -98,8 +99,8 @@ static void free_sample(struct sample *sample)
 }
 
 /* Mixes spans from..to-1 of a sample into a sequence. */
-static void mix(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample, size_t from,
-                size_t to)
+static inline void mix(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample,
+                       size_t from, size_t to)
 {
     size_t width = lt_model_shape(sample->model)->width;
     struct lt_mix_item item = {
@@ -112,8 +113,8 @@ static void mix(struct lt_workspace *workspace, struct lt_sequence *sequence, co
     assert_int_equal(lt_sequence_spans(sequence), to);
 }
 
-static void decode(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample,
-                   size_t from, size_t to, float *logits)
+static inline void decode(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample,
+                          size_t from, size_t to, float *logits)
 {
     struct lt_decode_item item = {
         .sequence = sequence,
@@ -125,25 +126,35 @@ static void decode(struct lt_workspace *workspace, struct lt_sequence *sequence,
     assert_int_equal(lt_decode(workspace, &item, 1), LT_OK);
 }
 
-/* The random model with its samples. */
+/* The tiny model with its samples, for cmocka's setup and teardown. */
 struct fixture {
     json_t *root;
     struct lt_model *model;
     struct sample samples[3];
 };
 
-static int open_fixture(void **state)
+static inline int open_model(void **state, enum lt_precision precision)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->root = vectors_json("tiny.json");
-    fixture->model = vectors_model(fixture->root);
+    fixture->model = vectors_model(fixture->root, precision);
     for (size_t i = 0; i < 3; i++)
         fixture->samples[i] = load_sample(fixture->model, json_array_get(json_object_get(fixture->root, "cases"), i));
     *state = fixture;
     return 0;
 }
 
-static int close_fixture(void **state)
+static inline int open_stored(void **state)
+{
+    return open_model(state, LT_PRECISION_STORED);
+}
+
+static inline int open_int8(void **state)
+{
+    return open_model(state, LT_PRECISION_INT8);
+}
+
+static inline int close_fixture(void **state)
 {
     struct fixture *fixture = *state;
     lt_alloc_fail_at(0);
@@ -154,5 +165,10 @@ static int close_fixture(void **state)
     free(fixture);
     return 0;
 }
+
+/* A test with weights as stored, and the same with int8. */
+#define WITH_BOTH(test)                                                                                                \
+    cmocka_unit_test_setup_teardown(test, open_stored, close_fixture),                                                 \
+        cmocka_unit_test_setup_teardown(test, open_int8, close_fixture)
 
 #endif

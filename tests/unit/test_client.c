@@ -265,11 +265,96 @@ static void checks_params_before_sending(void **state)
     latent_destroy(latent);
 }
 
+/* A reply to latent.get with two latents, the second of which is not there, and scales. */
+#define BATCH                                                                                                          \
+    "\x94\x01\x01\xc0\x85\xa5model\xa1m\xa9"                                                                           \
+    "dimension\x03\xa4type\xa2i8\xa7latents\x92\xc4\x03\x01\xff\x7f\xc0\xa6scales\x92\xca\x3f\x00\x00\x00\xc0"
+
+static void reads_latents(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct latent_batch batch;
+    struct latent_stored stored;
+    float numbers[3];
+    uint8_t keys[2 * LATENT_KEY_BYTES] = {7};
+    struct latent *latent = begin(&peer, BATCH, sizeof BATCH - 1, false);
+    assert_int_equal(latent_get(latent, NULL, keys, 2, &batch), LATENT_OK);
+    assert_int_equal(batch.count, 2);
+    assert_true(latent_batch_at(&batch, 0, &stored));
+    assert_int_equal(stored.type, LATENT_I8);
+    assert_int_equal(stored.dimension, 3);
+    latent_stored_numbers(&stored, numbers);
+    assert_true(numbers[0] == 0.5f && numbers[1] == -0.5f && numbers[2] == 63.5f);
+    assert_false(latent_batch_at(&batch, 1, &stored));
+    assert_false(latent_batch_at(&batch, 2, &stored));
+    latent_batch_finish(&batch);
+    end(&peer, latent);
+    assert_non_null(memmem(peer.request, peer.request_bytes, "latent.get", 10));
+}
+
+static void believes_no_latents_of_another_size(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct latent_batch batch;
+    struct latent_stored stored;
+    char answer[] = BATCH;
+    ((char *)memmem(answer, sizeof answer, "dimension\x03", 10))[9] = 4;
+    struct latent *latent = begin(&peer, answer, sizeof answer - 1, false);
+    assert_int_equal(latent_get(latent, NULL, (const uint8_t[2 * LATENT_KEY_BYTES]){7}, 2, &batch), LATENT_OK);
+    assert_false(latent_batch_at(&batch, 0, &stored));
+    latent_batch_finish(&batch);
+    end(&peer, latent);
+}
+
+static void expects_as_many_latents_as_it_asked_for(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct latent_batch batch;
+    struct latent *latent = begin(&peer, BATCH, sizeof BATCH - 1, false);
+    assert_int_equal(latent_get(latent, NULL, (const uint8_t[LATENT_KEY_BYTES]){7}, 1, &batch), LATENT_EMALFORMED);
+    assert_non_null(strstr(latent_error_message(latent), "another number of latents"));
+    end(&peer, latent);
+}
+
+static void gives_no_latents_that_are_none(void **state)
+{
+    (void)state;
+    struct latent *latent = latent_create();
+    const uint8_t encoder[LATENT_KEY_BYTES] = {1};
+    const uint32_t tokens[2] = {1, 2};
+    const int8_t numbers[3] = {1, 2, 3};
+    struct latent_stored latents[2];
+    latents[0] = latents[1] = (struct latent_stored){.type = LATENT_I8,
+                                                     .dimension = 3,
+                                                     .scale = 1,
+                                                     .numbers = numbers,
+                                                     .token_count = 2,
+                                                     .tokens = tokens,
+                                                     .token_bytes = 4};
+    assert_int_equal(latent_put(latent, NULL, encoder, latents, 0, NULL), LATENT_EPARAM);
+    assert_int_equal(latent_put(latent, NULL, encoder, latents, 2, NULL), LATENT_ECLOSED); /* nothing wrong so far */
+    latents[1].token_count = LATENT_SPAN_TOKENS_MAX + 1;
+    assert_int_equal(latent_put(latent, NULL, encoder, latents, 2, NULL), LATENT_EPARAM);
+    assert_non_null(strstr(latent_error_message(latent), "latent 1 has 65 tokens"));
+    latents[1] = latents[0];
+    latents[1].type = LATENT_F16;
+    assert_int_equal(latent_put(latent, NULL, encoder, latents, 2, NULL), LATENT_EPARAM);
+    assert_non_null(strstr(latent_error_message(latent), "another type"));
+    latent_destroy(latent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_malformed_replies),
         cmocka_unit_test(passes_on_the_daemons_errors),
+        cmocka_unit_test(reads_latents),
+        cmocka_unit_test(believes_no_latents_of_another_size),
+        cmocka_unit_test(expects_as_many_latents_as_it_asked_for),
+        cmocka_unit_test(gives_no_latents_that_are_none),
         cmocka_unit_test(gives_up_when_nothing_comes),
         cmocka_unit_test(reads_values_by_path),
         cmocka_unit_test(cancels_and_waits_for_both_answers),

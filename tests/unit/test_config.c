@@ -15,9 +15,9 @@
 
 static char file[] = "/tmp/latentd-test-config-XXXXXX";
 
-static const char *const variables[] = {"STORE",  "SOCKET",     "MODEL",          "LISTEN",  "BUDGET",
-                                        "MEMORY", "DURABILITY", "LATENT_TYPE",    "THREADS", "LOG_LEVEL",
-                                        "CONFIG", "HTTP",       "HTTP_TOKEN_FILE"};
+static const char *const variables[] = {"STORE",     "SOCKET",     "MODEL",       "LISTEN",         "BUDGET",
+                                        "MEMORY",    "DURABILITY", "LATENT_TYPE", "WEIGHTS",        "THREADS",
+                                        "LOG_LEVEL", "CONFIG",     "HTTP",        "HTTP_TOKEN_FILE"};
 
 static int make_file(void **state)
 {
@@ -82,6 +82,7 @@ static void fills_in_defaults(void **state)
     assert_int_equal(config.durability, LT_DURABILITY_GROUP);
     assert_int_equal(config.latent_type, LT_LATENT_I8);
     assert_int_equal(config.threads, 0);
+    assert_int_equal(config.precision, LT_PRECISION_INT8);
     assert_null(config.listen);
     assert_null(config.http);
     lt_config_finish(&config);
@@ -152,6 +153,7 @@ static void names_what_is_wrong_and_where(void **state)
         {"--budget 512MB", "is not a size"},
         {"--durability maybe", "--durability: 'maybe' is not group, sync or relaxed"},
         {"--latent-type f8", "--latent-type: 'f8' is not i8 or f16"},
+        {"--weights f32", "--weights: 'f32' is not int8 or f16"},
         {"--threads two", "--threads: 'two' is not a number"},
         {"--threads 1025", "from 0 to 1024"},
         {"--log-level loud", "'loud' is not debug"},

@@ -6,6 +6,7 @@
 #include "vectors.h"
 
 #define TOKENS_MAX 4096
+#define WEIGHTS ((struct lt_weight_bytes){2, 1})
 
 static struct lt_model *open_model(const char *name)
 {
@@ -13,7 +14,7 @@ static struct lt_model *open_model(const char *name)
     struct lt_model *model;
     struct lt_error error;
     vectors_path(name, path);
-    if (lt_model_open(path, &model, &error) != LT_OK)
+    if (lt_model_open(path, LT_PRECISION_INT8, &model, &error) != LT_OK)
         fail_msg("%s", error.message);
     return model;
 }
@@ -125,12 +126,12 @@ static void compare(const struct lt_model *model, const struct lt_text_shape *pr
     uint64_t reported[LT_STAGE_COUNT] = {0};
     begin_run(run, model);
     run_prompt(run, prompt, reported);
-    lt_cost_prompt(lt_model_shape(model), 2, prompt, costs);
+    lt_cost_prompt(lt_model_shape(model), WEIGHTS, prompt, costs);
     for (int stage = 0; stage < LT_STAGE_COUNT; stage++)
         assert_int_equal(costs[stage].operations, reported[stage]);
     memset(reported, 0, sizeof reported);
     run_answer(run, answer, tokens, reported);
-    lt_cost_answer(lt_model_shape(model), 2, prompt, answer, tokens, costs);
+    lt_cost_answer(lt_model_shape(model), WEIGHTS, prompt, answer, tokens, costs);
     for (int stage = 0; stage < LT_STAGE_COUNT; stage++)
         assert_int_equal(costs[stage].operations, reported[stage]);
     assert_int_equal(costs[LT_STAGE_DECODE].rows, tokens);
@@ -220,14 +221,14 @@ static void test_matrices_of_2048_tokens(void **state)
             spans[i] = length;
         assert_int_equal(count_tokens(&text), 2048);
         shape.span_maximum = length > 12 ? length : 12;
-        lt_cost_prompt(&shape, 2, &text, costs);
+        lt_cost_prompt(&shape, WEIGHTS, &text, costs);
         assert_int_equal(costs[LT_STAGE_MIX].entries, text.count * text.count);
         assert_int_equal(costs[LT_STAGE_MIX].rows, text.count);
         assert_int_equal(costs[LT_STAGE_ENCODE].entries, 2048 * length);
-        assert_int_equal(costs[LT_STAGE_DECODE].rows, 63); /* two layers with a window of 32 */
+        assert_int_equal(costs[LT_STAGE_DECODE].rows, 32); /* a window of 32: what the second layer looks at */
         struct lt_model_shape rival = lt_cost_rival(&shape);
         rival.window = 2048;
-        lt_cost_prompt(&rival, 2, &text, costs);
+        lt_cost_prompt(&rival, WEIGHTS, &text, costs);
         assert_int_equal(costs[LT_STAGE_DECODE].entries, 2048 * 2048);
         assert_int_equal(costs[LT_STAGE_DECODE].rows, 2048);
         assert_int_equal(costs[LT_STAGE_ENCODE].rows + costs[LT_STAGE_MIX].operations, 0);
@@ -235,7 +236,8 @@ static void test_matrices_of_2048_tokens(void **state)
     lt_model_close(model);
 }
 
-/* By hand, for one span of two tokens: weights once, and for each row its key and value written and the keys read. */
+/* By hand, for one span of two tokens: weights once, and for each row its key and value written and the keys read, of
+ * raw tokens as floats, of spans as slots. */
 static void test_bytes(void **state)
 {
     (void)state;
@@ -255,14 +257,14 @@ static void test_bytes(void **state)
     static const uint8_t known = 1;
     struct lt_text_shape text = {&span, NULL, NULL, 1};
     struct lt_cost costs[LT_STAGE_COUNT];
-    uint64_t layer = 2 * (4 * 16 + 3 * 4 * 6), row = 2 * 4 * 4;
-    lt_cost_prompt(&shape, 2, &text, costs);
-    assert_int_equal(costs[LT_STAGE_ENCODE].bytes, layer + 2 * 16 * 3 + 2 * row + 2 * 2 * row);
-    assert_int_equal(costs[LT_STAGE_REFINE].bytes, layer + 2 * row);
-    assert_int_equal(costs[LT_STAGE_MIX].bytes, layer + 2 * 16 * 4 + 2 * row + 4 * 4 * 3);
-    assert_int_equal(costs[LT_STAGE_DECODE].bytes, layer + 2 * row + (1 + 0 + 2 + 1) * row + 2 * 10 * 4);
+    uint64_t layer = 4 * 16 + 3 * 4 * 6, row = 2 * 4 * 4, slot = 2 * (4 + 2 * 4);
+    lt_cost_prompt(&shape, WEIGHTS, &text, costs);
+    assert_int_equal(costs[LT_STAGE_ENCODE].bytes, 2 * layer + 2 * 16 * 3 + 2 * row + 2 * 2 * row);
+    assert_int_equal(costs[LT_STAGE_REFINE].bytes, layer + 2 * slot);
+    assert_int_equal(costs[LT_STAGE_MIX].bytes, layer + 16 * 4 + 2 * slot + 4 * 4 + slot);
+    assert_int_equal(costs[LT_STAGE_DECODE].bytes, layer + (1 + 1) * row + 2 * row + slot + 10 * 4);
     text.known = &known;
-    lt_cost_prompt(&shape, 2, &text, costs);
+    lt_cost_prompt(&shape, WEIGHTS, &text, costs);
     assert_int_equal(costs[LT_STAGE_ENCODE].bytes + costs[LT_STAGE_ENCODE].operations, 0);
 }
 

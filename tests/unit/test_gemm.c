@@ -1,5 +1,5 @@
-/* Matrix products: right, each row the same in any company, and binary16 weights as good as the float32 they stand for,
- * to the last bit, on every kernel that the processor runs. */
+/* Matrix products: right, each row the same in any company, binary16 weights as good as the float32 they stand for, and
+ * int8 the same on every kernel that the processor runs, all to the last bit. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/half.h"
+#include "kernels/int8.h"
 #include "kernels/islet.h"
 #include "kernels/tiles.h"
 #include "proto/alloc.h"
@@ -147,6 +148,85 @@ static void test_kernels_agree(void **state)
     free(y);
 }
 
+/* As the header says it: both sides rounded, integers summed, then both scales. */
+static void expect_int8(const float *weights, uint32_t outputs, uint32_t inputs, const float *x, size_t rows, float *y)
+{
+    size_t padded = lt_int8_padded(inputs);
+    int8_t *a = malloc(rows * padded), *b = malloc(outputs * padded);
+    float *a_scales = malloc(rows * sizeof *a_scales), *b_scales = malloc(outputs * sizeof *b_scales);
+    int32_t *sums = malloc((rows > outputs ? rows : outputs) * sizeof *sums);
+    lt_int8_from_rows(x, rows, inputs, lt_int8_padded(inputs), a, a_scales, sums);
+    lt_int8_from_rows(weights, outputs, inputs, lt_int8_padded(inputs), b, b_scales, sums);
+    for (size_t row = 0; row < rows; row++)
+        for (size_t output = 0; output < outputs; output++) {
+            int32_t sum = 0;
+            for (size_t i = 0; i < padded; i++)
+                sum += a[row * padded + i] * b[output * padded + i];
+            y[row * outputs + output] = (float)sum * (b_scales[output] * a_scales[row]);
+        }
+    free(a);
+    free(b);
+    free(a_scales);
+    free(b_scales);
+    free(sums);
+}
+
+static void check_int8(const struct lt_tile_kernel *kernel, uint32_t outputs, uint32_t inputs)
+{
+    float *weights = random_floats((size_t)outputs * inputs), *x = random_floats((size_t)ROWS * inputs);
+    float *expected = malloc((size_t)ROWS * outputs * sizeof *expected),
+          *y = malloc((size_t)ROWS * outputs * sizeof *y);
+    struct lt_matrix matrix;
+    memset(x + inputs, 0, inputs * sizeof *x); /* a row of zeros */
+    assert_int_equal(lt_matrix_pack_int8(weights, outputs, inputs, &matrix), LT_OK);
+    expect_int8(weights, outputs, inputs, x, ROWS, expected);
+    for (size_t rows = 1; rows > 0; rows = next_rows(rows)) {
+        lt_gemm_with(kernel, NULL, &matrix, x, rows, y, false);
+        assert_memory_equal(y, expected, rows * outputs * sizeof *y);
+    }
+    lt_gemm_with(kernel, NULL, &matrix, x, ROWS, y, true);
+    for (size_t i = 0; i < (size_t)ROWS * outputs; i++)
+        assert_true(y[i] == expected[i] + expected[i]);
+    lt_matrix_finish(&matrix);
+    free(weights);
+    free(x);
+    free(expected);
+    free(y);
+}
+
+static void test_int8_is_the_product_of_what_was_rounded(void **state)
+{
+    (void)state;
+    const struct lt_tile_kernel *kernel;
+    for (size_t k = 0; (kernel = lt_tile_kernel(k)); k++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            check_int8(kernel, shapes[s][0], shapes[s][1]);
+}
+
+/* The greatest magnitudes that there are, of every sign: no kernel may lose a bit of the sum. */
+static void test_int8_does_not_overflow(void **state)
+{
+    (void)state;
+    const struct lt_tile_kernel *kernel;
+    const uint32_t outputs = 33, inputs = 16384;
+    float *weights = malloc((size_t)outputs * inputs * sizeof *weights), *x = malloc(2 * inputs * sizeof *x);
+    float y[2 * 33];
+    struct lt_matrix matrix;
+    for (size_t i = 0; i < (size_t)outputs * inputs; i++)
+        weights[i] = i / inputs % 2 ? -127 : 127;
+    for (size_t i = 0; i < 2 * inputs; i++)
+        x[i] = i / inputs % 2 ? -127 : 127;
+    assert_int_equal(lt_matrix_pack_int8(weights, outputs, inputs, &matrix), LT_OK);
+    for (size_t k = 0; (kernel = lt_tile_kernel(k)); k++) {
+        lt_gemm_with(kernel, NULL, &matrix, x, 2, y, false);
+        for (size_t i = 0; i < 2 * outputs; i++)
+            assert_true(y[i] == ((i / outputs + i % outputs) % 2 ? -127.0f : 127.0f) * 127.0f * 16384.0f);
+    }
+    lt_matrix_finish(&matrix);
+    free(weights);
+    free(x);
+}
+
 static void check_company(const struct lt_tile_kernel *kernel, const struct lt_matrix *matrix, size_t rows_step)
 {
     size_t inputs = matrix->inputs, outputs = matrix->outputs;
@@ -171,45 +251,57 @@ static void test_company_changes_no_bit(void **state)
         uint32_t outputs = shapes[s][0], inputs = shapes[s][1];
         uint16_t *halves = random_halves((size_t)outputs * inputs);
         float *floats = random_floats((size_t)outputs * inputs);
-        struct lt_matrix narrow, wide;
+        struct lt_matrix narrow, wide, bytes;
         assert_int_equal(lt_matrix_pack_half(halves, outputs, inputs, &narrow), LT_OK);
         assert_int_equal(lt_matrix_pack(floats, outputs, inputs, &wide), LT_OK);
+        assert_int_equal(lt_matrix_pack_int8(floats, outputs, inputs, &bytes), LT_OK);
         for (size_t k = 0; (kernel = lt_tile_kernel(k)); k++) {
             check_company(kernel, &narrow, k == 0 ? 1 : 5); /* the slower kernels with fewer numbers of rows */
             check_company(kernel, &wide, k == 0 ? 1 : 5);
+            check_company(kernel, &bytes, k == 0 ? 1 : 5);
         }
         lt_matrix_finish(&narrow);
+        lt_matrix_finish(&bytes);
         lt_matrix_finish(&wide);
         free(halves);
         free(floats);
     }
 }
 
-static void test_helpers_change_no_bit(void **state)
+static void check_helpers(const struct lt_matrix *matrix)
 {
-    (void)state;
-    uint32_t outputs = 704, inputs = 256;
-    float *weights = random_floats((size_t)outputs * inputs), *x = random_floats((size_t)ROWS * inputs);
-    float *alone = malloc((size_t)ROWS * outputs * sizeof *alone),
-          *shared = malloc((size_t)ROWS * outputs * sizeof *shared);
-    struct lt_matrix matrix;
-    assert_int_equal(lt_matrix_pack(weights, outputs, inputs, &matrix), LT_OK);
-    lt_gemm(NULL, &matrix, x, ROWS, alone, false);
+    size_t bytes = (size_t)ROWS * matrix->outputs * sizeof(float);
+    float *x = random_floats((size_t)ROWS * matrix->inputs), *alone = malloc(bytes), *shared = malloc(bytes);
+    lt_gemm(NULL, matrix, x, ROWS, alone, false);
     for (uint32_t threads = 0; threads <= 5; threads++) {
         struct lt_crew *crew;
         assert_int_equal(lt_crew_create(threads, &crew), LT_OK);
         for (int round = 0; round < 50; round++) {
-            memset(shared, 0, (size_t)ROWS * outputs * sizeof *shared);
-            lt_gemm(crew, &matrix, x, ROWS, shared, round & 1);
-            assert_memory_equal(shared, alone, (size_t)ROWS * outputs * sizeof *shared);
+            memset(shared, 0, bytes);
+            lt_gemm(crew, matrix, x, ROWS, shared, round & 1);
+            assert_memory_equal(shared, alone, bytes);
         }
         lt_crew_destroy(crew);
     }
-    lt_matrix_finish(&matrix);
-    free(weights);
     free(x);
     free(alone);
     free(shared);
+}
+
+static void test_helpers_change_no_bit(void **state)
+{
+    (void)state;
+    uint32_t outputs = 704, inputs = 256;
+    float *weights = random_floats((size_t)outputs * inputs);
+    struct lt_matrix wide, bytes;
+    assert_int_equal(lt_matrix_pack(weights, outputs, inputs, &wide), LT_OK);
+    assert_int_equal(lt_matrix_pack_int8(weights, outputs, inputs, &bytes), LT_OK);
+    assert_int_equal(lt_matrix_bytes(&bytes), lt_matrix_bytes(&wide) / 4 + outputs * sizeof(float));
+    check_helpers(&wide);
+    check_helpers(&bytes);
+    lt_matrix_finish(&wide);
+    lt_matrix_finish(&bytes);
+    free(weights);
 }
 
 static void test_packing_may_run_out_of_memory(void **state)
@@ -223,6 +315,10 @@ static void test_packing_may_run_out_of_memory(void **state)
     assert_int_equal(lt_matrix_pack(&weight, 1, 1, &matrix), LT_ENOMEM);
     lt_alloc_fail_at(1);
     assert_int_equal(lt_matrix_pack_half(&half, 1, 1, &matrix), LT_ENOMEM);
+    for (size_t number = 1; number <= 2; number++) {
+        lt_alloc_fail_at(number);
+        assert_int_equal(lt_matrix_pack_int8(&weight, 1, 1, &matrix), LT_ENOMEM);
+    }
     lt_alloc_fail_at(1);
     assert_int_equal(lt_crew_create(2, &crew), LT_ENOMEM);
 }
@@ -230,9 +326,10 @@ static void test_packing_may_run_out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_is_the_product),        cmocka_unit_test(test_halves_are_their_floats),
-        cmocka_unit_test(test_kernels_agree),         cmocka_unit_test(test_company_changes_no_bit),
-        cmocka_unit_test(test_helpers_change_no_bit), cmocka_unit_test(test_packing_may_run_out_of_memory),
+        cmocka_unit_test(test_is_the_product),         cmocka_unit_test(test_halves_are_their_floats),
+        cmocka_unit_test(test_kernels_agree),          cmocka_unit_test(test_int8_is_the_product_of_what_was_rounded),
+        cmocka_unit_test(test_int8_does_not_overflow), cmocka_unit_test(test_company_changes_no_bit),
+        cmocka_unit_test(test_helpers_change_no_bit),  cmocka_unit_test(test_packing_may_run_out_of_memory),
     };
     print_message("kernel: %s\n", lt_compute_kernel());
     return cmocka_run_group_tests(tests, NULL, NULL);

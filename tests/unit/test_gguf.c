@@ -225,7 +225,10 @@ static void test_tensors_that_lie(void **state)
         {4, 0, LT_GGUF_F32, 0, "empty"},
         {1ull << 32, 1ull << 32, LT_GGUF_F32, 0, "larger than the file"},
         {UINT64_MAX, 2, LT_GGUF_F16, 0, "larger than the file"},
-        {4, 4, 8, 0, "type 8"},
+        {32, 4, LT_GGUF_Q8_0, 0, "does not lie inside the file"},
+        {33, 1, LT_GGUF_Q8_0, 0, "multiple of 32"},
+        {UINT64_MAX - 31, 2, LT_GGUF_Q8_0, 0, "larger than the file"},
+        {4, 4, 2, 0, "type 2"},
     };
     struct file file;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -281,7 +284,7 @@ static int open_bytes(const uint8_t *bytes, size_t size, struct lt_error *error)
     assert_true(file >= 0);
     assert_int_equal(write(file, bytes, size), size);
     close(file);
-    int rc = lt_model_open(path, &model, error);
+    int rc = lt_model_open(path, LT_PRECISION_STORED, &model, error);
     if (rc != LT_OK)
         assert_true(strncmp(error->message, path, strlen(path)) == 0 && strlen(error->message) > strlen(path) + 10);
     lt_model_close(model);
@@ -414,11 +417,11 @@ static void test_files_that_are_not_there(void **state)
     (void)state;
     struct lt_model *model = NULL;
     struct lt_error error;
-    assert_int_equal(lt_model_open("/nonexistent/model.gguf", &model, &error), LT_EMODEL);
+    assert_int_equal(lt_model_open("/nonexistent/model.gguf", LT_PRECISION_STORED, &model, &error), LT_EMODEL);
     assert_string_equal(error.message, "/nonexistent/model.gguf: cannot be opened: No such file or directory");
-    assert_int_equal(lt_model_open("/tmp", &model, &error), LT_EMODEL);
+    assert_int_equal(lt_model_open("/tmp", LT_PRECISION_STORED, &model, &error), LT_EMODEL);
     assert_string_equal(error.message, "/tmp: not a regular file");
-    assert_int_equal(lt_model_open("/dev/zero", &model, &error), LT_EMODEL);
+    assert_int_equal(lt_model_open("/dev/zero", LT_PRECISION_STORED, &model, &error), LT_EMODEL);
     assert_null(model);
 }
 
@@ -443,7 +446,7 @@ static void test_fingerprint_is_the_encoders(void **state)
         assert_int_equal(write(file, bytes, size), size);
         bytes[flipped] ^= i > 0;
         close(file);
-        assert_int_equal(lt_model_open(paths[i], &models[i], &error), LT_OK);
+        assert_int_equal(lt_model_open(paths[i], LT_PRECISION_STORED, &models[i], &error), LT_OK);
         unlink(paths[i]);
     }
     const uint8_t *original = lt_model_encoder_fingerprint(models[0]);

@@ -92,6 +92,22 @@ static void test_any_count_gives_the_same(void **state)
     }
 }
 
+static void test_rows_are_rounded_one_by_one(void **state)
+{
+    (void)state;
+    const float x[2][5] = {{127, -127, 0.4f, -0.6f, 2.5f}, {1, 0, 0, 0, -0.5f}};
+    const int8_t expected[2][8] = {{127, -127, 0, -1, 2}, {127, 0, 0, 0, -64}};
+    int8_t values[2][8];
+    float scales[2];
+    int32_t sums[2];
+    memset(values, 0x55, sizeof values);
+    lt_int8_from_rows(x[0], 2, 5, lt_int8_padded(5), values[0], scales, sums);
+    assert_memory_equal(values, expected, sizeof expected);
+    assert_true(scales[0] == 1 && scales[1] == 1 / 127.0f);
+    assert_int_equal(sums[0], 1);
+    assert_int_equal(sums[1], 63);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +116,7 @@ int main(void)
         cmocka_unit_test(test_every_int8_is_kept),
         cmocka_unit_test(test_nothing_but_zeros_stays_so),
         cmocka_unit_test(test_any_count_gives_the_same),
+        cmocka_unit_test(test_rows_are_rounded_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

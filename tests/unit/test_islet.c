@@ -1,5 +1,5 @@
-/* The forward pass against PyTorch's numbers, and what the daemon relies on: a result does not depend on company, on
- * how a prompt is cut into calls, or on memory running out in between. */
+/* The forward pass against PyTorch's numbers, with weights as stored and as int8, and what the daemon relies on: a
+ * result does not depend on company, on how a prompt is cut into calls, or on memory running out in between. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +9,9 @@
 #include "proto/alloc.h"
 #include "sample.h"
 
-#define TOLERANCE 1e-3
+#define TOLERANCE 1e-3   /* of latents, which are not rounded */
+#define STORED_MOST 0.01 /* of logits: keys and values of spans are int8 */
+#define INT8_MOST 0.04   /* and weights, too */
 
 /* Logits after the prompt and after each token of the continuation, as the daemon gets them: prompt at once, or only
  * the part of it that reaches the end; then token by token, spans mixed as they close. */
@@ -38,10 +40,11 @@ static float *run_sample(const struct sample *sample, bool whole_prompt)
     return logits;
 }
 
-static void check_vectors(const char *name)
+/* `most`: how far logits may be from PyTorch's, as a share of them. */
+static void check_vectors(const char *name, enum lt_precision precision, double most)
 {
     json_t *root = vectors_json(name), *entry;
-    struct lt_model *model = vectors_model(root);
+    struct lt_model *model = vectors_model(root, precision);
     size_t i;
     if (!model) {
         json_decref(root);
@@ -55,12 +58,13 @@ static void check_vectors(const char *name)
         size_t numbers = (sample.count - sample.prompt + 1) * shape->vocabulary;
         double latents = vectors_difference(sample.latents, sample.expected_latents, sample.spans * shape->width);
         float *whole = run_sample(&sample, true), *reach = run_sample(&sample, false);
-        double logits = vectors_difference(whole, sample.expected_logits, numbers);
+        double logits = vectors_deviation(whole, sample.expected_logits, numbers);
         double from_reach = vectors_difference(whole, reach, numbers);
-        print_message("%s, case %zu: differs by %.2g in latents, %.2g in logits; a prompt from its reach on by %.2g\n",
-                      name, i, latents, logits, from_reach);
+        print_message(
+            "%s, case %zu: differs by %.2g in latents, %.2g %% in logits; a prompt from its reach on by %.2g\n", name,
+            i, latents, 100 * logits, from_reach);
         assert_true(latents <= TOLERANCE);
-        assert_true(logits <= TOLERANCE);
+        assert_true(logits <= most);
         assert_true(from_reach <= 1e-4);
         free(whole);
         free(reach);
@@ -70,16 +74,18 @@ static void check_vectors(const char *name)
     json_decref(root);
 }
 
-static void test_equals_pytorch_on_a_random_model(void **state)
+static void test_is_near_pytorch_on_a_random_model(void **state)
 {
     (void)state;
-    check_vectors("tiny.json");
+    check_vectors("tiny.json", LT_PRECISION_STORED, STORED_MOST);
+    check_vectors("tiny.json", LT_PRECISION_INT8, INT8_MOST);
 }
 
-static void test_equals_pytorch_on_the_shipped_model(void **state)
+static void test_is_near_pytorch_on_the_shipped_model(void **state)
 {
     (void)state;
-    check_vectors("shipped.json");
+    check_vectors("shipped.json", LT_PRECISION_STORED, STORED_MOST);
+    check_vectors("shipped.json", LT_PRECISION_INT8, INT8_MOST);
 }
 
 /* --- company --- */
@@ -134,8 +140,9 @@ static void test_many_spans_pass_in_chunks(void **state)
     free(latents);
 }
 
-/* All samples side by side, in calls of `step` spans and tokens; the logits after the last token of each. */
-static void run_together(const struct fixture *fixture, size_t step, float *logits[3])
+/* All samples side by side, on some threads, in calls of `step` spans and tokens; the logits after the last token of
+ * each. */
+static void run_together(const struct fixture *fixture, uint32_t threads, size_t step, float *logits[3])
 {
     struct lt_workspace *workspace;
     struct lt_sequence *sequences[3];
@@ -143,6 +150,7 @@ static void run_together(const struct fixture *fixture, size_t step, float *logi
     struct lt_mix_item mixes[3];
     struct lt_decode_item decodes[3];
     assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_workspace_set_threads(workspace, threads), LT_OK);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(lt_sequence_create(fixture->model, 0, &sequences[i]), LT_OK);
     for (size_t at = 0;; at += step) {
@@ -191,7 +199,7 @@ static void test_company_and_steps_change_no_bit(void **state)
         float *together[3];
         for (size_t i = 0; i < 3; i++)
             together[i] = calloc(vocabulary, sizeof(float));
-        run_together(fixture, step, together);
+        run_together(fixture, step % 2 ? 1 : 3, step, together);
         for (size_t i = 0; i < 3; i++) {
             const struct sample *sample = &fixture->samples[i];
             float *alone = run_sample(sample, true);
@@ -237,7 +245,7 @@ static int run_once(const char *path, const struct sample *sample)
     size_t width = lt_model_shape(sample->model)->width;
     float *logits = malloc(lt_model_shape(sample->model)->vocabulary * sizeof *logits);
     float *latent = malloc(width * sizeof *latent);
-    int rc = lt_model_open(path, &model, &error);
+    int rc = lt_model_open(path, LT_PRECISION_INT8, &model, &error);
     if (rc == LT_OK)
         rc = lt_workspace_create(model, &workspace);
     if (rc == LT_OK)
@@ -285,13 +293,13 @@ static void test_every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_equals_pytorch_on_a_random_model),
-        cmocka_unit_test(test_equals_pytorch_on_the_shipped_model),
-        cmocka_unit_test_setup_teardown(test_a_span_encodes_the_same_alone, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_many_spans_pass_in_chunks, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_company_and_steps_change_no_bit, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_refuses_what_does_not_exist, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, open_fixture, close_fixture),
+        cmocka_unit_test(test_is_near_pytorch_on_a_random_model),
+        cmocka_unit_test(test_is_near_pytorch_on_the_shipped_model),
+        WITH_BOTH(test_a_span_encodes_the_same_alone),
+        WITH_BOTH(test_many_spans_pass_in_chunks),
+        WITH_BOTH(test_company_and_steps_change_no_bit),
+        WITH_BOTH(test_refuses_what_does_not_exist),
+        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, open_int8, close_fixture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ static int open_fixture(void **state)
     json_t *entry;
     size_t i;
     fixture->root = vectors_json("tiny-llama.json");
-    fixture->model = vectors_model(fixture->root);
+    fixture->model = vectors_model(fixture->root, LT_PRECISION_STORED);
     fixture->vocabulary = lt_model_shape(fixture->model)->vocabulary;
     assert_int_equal(lt_workspace_create(fixture->model, &fixture->workspace), LT_OK);
     json_array_foreach(json_object_get(fixture->root, "cases"), i, entry) load_sample(fixture, entry);

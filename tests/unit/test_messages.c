@@ -96,6 +96,23 @@ static void takes_the_vectors(void **state)
     assert_memory_equal(request->latent_get.keys[1], request->latent_get.keys[0], LT_SPAN_KEY_BYTES);
     lt_request_destroy(request);
 
+    request = decode_vector("latent-put", 7);
+    const struct lt_latent_put_request *put = &request->latent_put;
+    assert_string_equal(put->model, "");
+    assert_int_equal(put->encoder[31], 31);
+    assert_int_equal(put->type, LT_LATENT_I8);
+    assert_int_equal(put->dimension, 4);
+    assert_int_equal(put->latent_count, 2);
+    assert_int_equal(put->latents[0].token_count, 3);
+    assert_int_equal(put->latents[0].tokens[2], 3);
+    assert_true(put->latents[0].scale == 0.5f);
+    assert_memory_equal(put->latents[0].payload, "\x01\xff\x7f\x81", 4);
+    assert_int_equal(put->latents[1].token_count, 1);
+    assert_int_equal(put->latents[1].tokens[0], 65536);
+    assert_true(put->latents[1].scale == 0.25f);
+    assert_memory_equal(put->latents[1].payload, "\0\0\0\x7f", 4);
+    lt_request_destroy(request);
+
     request = decode_vector("cancel", UINT32_MAX);
     assert_int_equal(request->cancel.id, 4);
     lt_request_destroy(request);
@@ -258,7 +275,7 @@ static void copes_with_damaged_requests(void **state)
 static void survives_memory_running_out(void **state)
 {
     (void)state;
-    static const char *const names[] = {"generate-prompt", "generate-segments", "encode", "latent-get"};
+    static const char *const names[] = {"generate-prompt", "generate-segments", "encode", "latent-get", "latent-put"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t bytes;
         uint8_t *vector = read_vector(names[i], &bytes);
@@ -290,15 +307,43 @@ static void names_every_method(void **state)
         assert_true(strlen(lt_method_name((enum lt_method)method)) <= LT_METHOD_NAME_MAX);
 }
 
+/* The table of roles in PROTOCOL.md, in the order of the methods. */
+static void asks_for_the_roles_of_the_protocol(void **state)
+{
+    (void)state;
+    char path[4096], line[4096], expected[128];
+    int method = 0;
+    snprintf(path, sizeof path, "%s/../../proto/PROTOCOL.md", getenv("LATENTD_VECTORS"));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) && strcmp(line, "| method | role |\n") != 0)
+        continue;
+    assert_non_null(fgets(line, sizeof line, file));
+    for (; fgets(line, sizeof line, file) && line[0] == '|'; method++) {
+        assert_in_range(method, 0, LT_METHOD_COUNT - 1);
+        snprintf(expected, sizeof expected, "| `%s` | %s |\n", lt_method_name((enum lt_method)method),
+                 lt_access_name(lt_method_access((enum lt_method)method)));
+        assert_string_equal(line, expected);
+    }
+    assert_int_equal(method, LT_METHOD_COUNT);
+    assert_int_equal(lt_method_access(LT_METHOD_COUNT), LT_ACCESS_ADMIN);
+    fclose(file);
+}
+
 #define WITH_WRITER(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_the_vectors),           cmocka_unit_test(fills_in_the_defaults_of_generate),
-        cmocka_unit_test(reads_segments_and_stops),    WITH_WRITER(writes_the_vectors),
-        cmocka_unit_test(refuses_what_is_no_request),  cmocka_unit_test(copes_with_damaged_requests),
-        cmocka_unit_test(survives_memory_running_out), cmocka_unit_test(names_every_method),
+        cmocka_unit_test(takes_the_vectors),
+        cmocka_unit_test(fills_in_the_defaults_of_generate),
+        cmocka_unit_test(reads_segments_and_stops),
+        WITH_WRITER(writes_the_vectors),
+        cmocka_unit_test(refuses_what_is_no_request),
+        cmocka_unit_test(copes_with_damaged_requests),
+        cmocka_unit_test(survives_memory_running_out),
+        cmocka_unit_test(names_every_method),
+        cmocka_unit_test(asks_for_the_roles_of_the_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

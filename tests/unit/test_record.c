@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "storage/record.h"
+#include "proto/record.h"
 
 #define DIMENSION 48
 #define TOKENS 9

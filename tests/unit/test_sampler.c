@@ -20,7 +20,7 @@ static int open_fixture(void **state)
 {
     json_t *root = vectors_json("tiny.json");
     struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->model = vectors_model(root);
+    fixture->model = vectors_model(root, LT_PRECISION_STORED);
     fixture->tokenizer = lt_model_tokenizer(fixture->model);
     fixture->vocabulary = lt_tokenizer_vocabulary(fixture->tokenizer);
     fixture->end = lt_model_prompt_format(fixture->model)->end;

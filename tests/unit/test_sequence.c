@@ -1,6 +1,4 @@
-/* Sequences that are copied, cut short, and gone back to. */
-#include <string.h>
-
+/* Sequences that are copied, cut short, and gone back to, sharing memory; and an answer allocates nothing. */
 #include "sample.h"
 
 /* The logits after a sample's last token, fed to a sequence that has mixed all of its spans. */
@@ -23,39 +21,38 @@ static void test_a_marked_sequence_is_gone_back_to(void **state)
 {
     struct fixture *fixture = *state;
     const struct sample *sample = &fixture->samples[0];
-    size_t vocabulary = lt_model_shape(fixture->model)->vocabulary;
+    size_t vocabulary = lt_model_shape(fixture->model)->vocabulary, segment = spans_in_segment(sample, sample->spans);
     struct lt_workspace *workspace;
-    struct lt_sequence *sequence, *other;
+    struct lt_sequence *sequence, *same, *shorter;
     assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
     assert_int_equal(lt_sequence_create(fixture->model, 0, &sequence), LT_OK);
     mix(workspace, sequence, sample, 0, sample->spans);
     float *expected = last_logits(workspace, sequence, sample), *logits = malloc(vocabulary * sizeof *logits);
-    assert_false(lt_sequence_resume(sequence, sequence, logits));
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &same), LT_OK);
+    assert_int_equal(lt_sequence_copy(same, sequence, sample->spans, segment), LT_OK);
+    assert_false(lt_sequence_resume(same, sequence, logits));
     assert_int_equal(lt_sequence_mark(sequence, expected), LT_OK);
-    free(last_logits(workspace, sequence, sample)); /* goes on, and so moves the window */
 
-    size_t segment = spans_in_segment(sample, sample->spans);
-    lt_sequence_truncate(sequence, sample->spans - 1, segment - 1);
-    assert_false(lt_sequence_resume(sequence, sequence, logits));
-    lt_sequence_truncate(sequence, sample->spans, segment);
-    assert_true(lt_sequence_resume(sequence, sequence, logits));
-    assert_memory_equal(logits, expected, vocabulary * sizeof *logits);
-
-    assert_int_equal(lt_sequence_create(fixture->model, 0, &other), LT_OK);
-    assert_int_equal(lt_sequence_copy(other, sequence, sample->spans, segment), LT_OK);
-    assert_true(lt_sequence_resume(other, sequence, logits));
     uint32_t token = 5, closed = (uint32_t)sample->spans;
     float *next = malloc(2 * vocabulary * sizeof *next);
-    struct lt_decode_item items[] = {
-        {.sequence = sequence, .tokens = &token, .closed = &closed, .count = 1, .logits = next},
-        {.sequence = other, .tokens = &token, .closed = &closed, .count = 1, .logits = next + vocabulary},
-    };
-    assert_int_equal(lt_decode(workspace, items, 2), LT_OK);
+    struct lt_decode_item item = {
+        .sequence = sequence, .tokens = &token, .closed = &closed, .count = 1, .logits = next};
+    assert_int_equal(lt_decode(workspace, &item, 1), LT_OK); /* goes on, and so moves the window */
+    assert_true(lt_sequence_resume(same, sequence, logits));
+    assert_memory_equal(logits, expected, vocabulary * sizeof *logits);
+    item.sequence = same;
+    item.logits = next + vocabulary;
+    assert_int_equal(lt_decode(workspace, &item, 1), LT_OK);
     assert_memory_equal(next, next + vocabulary, vocabulary * sizeof *next);
+
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &shorter), LT_OK);
+    assert_int_equal(lt_sequence_copy(shorter, sequence, sample->spans - 1, segment - 1), LT_OK);
+    assert_false(lt_sequence_resume(shorter, sequence, logits));
     free(next);
     free(logits);
     free(expected);
-    lt_sequence_destroy(other);
+    lt_sequence_destroy(shorter);
+    lt_sequence_destroy(same);
     lt_sequence_destroy(sequence);
     lt_workspace_destroy(workspace);
 }
@@ -98,11 +95,100 @@ static void test_a_copied_sequence_goes_on_the_same(void **state)
     lt_workspace_destroy(workspace);
 }
 
+/* Mixes latents of a sample's spans, over and over: those of number from..to-1. */
+static void mix_many(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample,
+                     size_t from, size_t to)
+{
+    size_t width = lt_model_shape(sample->model)->width;
+    for (size_t i = from; i < to; i++) {
+        const uint8_t start = i % 50 == 0;
+        struct lt_mix_item item = {.sequence = sequence,
+                                   .latents = sample->stored + i * i % sample->spans * width,
+                                   .starts = &start,
+                                   .count = 1};
+        assert_int_equal(lt_mix(workspace, &item, 1), LT_OK);
+    }
+}
+
+static float *logits_of_one(struct lt_workspace *workspace, struct lt_sequence *sequence, const struct sample *sample)
+{
+    uint32_t closed = (uint32_t)lt_sequence_spans(sequence);
+    float *logits = malloc(lt_model_shape(sample->model)->vocabulary * sizeof *logits);
+    struct lt_decode_item item = {
+        .sequence = sequence, .tokens = sample->tokens, .closed = &closed, .count = 1, .logits = logits};
+    assert_int_equal(lt_decode(workspace, &item, 1), LT_OK);
+    return logits;
+}
+
+/* Copies share memory with what they were copied from; all go on in their own way, the original goes first. */
+static void test_what_is_shared_stays_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sample *sample = &fixture->samples[2];
+    static const size_t spans[] = {50, 64, 77, 96, 100};
+    enum { COPIES = sizeof spans / sizeof *spans };
+    struct lt_workspace *workspace;
+    struct lt_sequence *whole, *copies[COPIES];
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &whole), LT_OK);
+    mix_many(workspace, whole, sample, 0, 100);
+    for (size_t i = 0; i < COPIES; i++) {
+        assert_int_equal(lt_sequence_create(fixture->model, 8, &copies[i]), LT_OK);
+        size_t segment = spans[i] == 100 ? 50 : spans[i] % 50;
+        assert_int_equal(lt_sequence_copy(copies[i], whole, spans[i], segment), LT_OK);
+    }
+    mix_many(workspace, whole, sample, 101, 181); /* not what the copies go on with */
+    lt_sequence_destroy(whole);
+    for (size_t i = 0; i < COPIES; i++)
+        mix_many(workspace, copies[i], sample, spans[i], 110 + i);
+    for (size_t i = 0; i < COPIES; i++) {
+        struct lt_sequence *fresh;
+        assert_int_equal(lt_sequence_create(fixture->model, 0, &fresh), LT_OK);
+        mix_many(workspace, fresh, sample, 0, 110 + i);
+        float *expected = logits_of_one(workspace, fresh, sample);
+        float *logits = logits_of_one(workspace, copies[i], sample);
+        assert_memory_equal(logits, expected, lt_model_shape(fixture->model)->vocabulary * sizeof *logits);
+        free(expected);
+        free(logits);
+        lt_sequence_destroy(fresh);
+    }
+    for (size_t i = 0; i < COPIES; i++)
+        lt_sequence_destroy(copies[i]);
+    lt_workspace_destroy(workspace);
+}
+
+/* With room for its spans an answer needs no memory: the next allocation would fail. */
+static void test_an_answer_allocates_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sample *sample = &fixture->samples[2];
+    struct lt_workspace *workspace;
+    struct lt_sequence *sequence;
+    float *logits = malloc(lt_model_shape(fixture->model)->vocabulary * sizeof *logits);
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &sequence), LT_OK);
+    mix(workspace, sequence, sample, 0, 1);
+    assert_int_equal(lt_sequence_reserve(sequence, sample->spans, sample->spans), LT_OK);
+    lt_alloc_fail_at(1);
+    for (size_t t = sample->ends[0], mixed = 1; t < sample->count; t++) {
+        if (sample->closed[t] > mixed)
+            mix(workspace, sequence, sample, mixed, sample->closed[t]);
+        mixed = sample->closed[t];
+        decode(workspace, sequence, sample, t, t + 1, logits);
+    }
+    assert_null(lt_malloc(1));
+    lt_sequence_destroy(sequence);
+    lt_workspace_destroy(workspace);
+    free(logits);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_copied_sequence_goes_on_the_same, open_fixture, close_fixture),
-        cmocka_unit_test_setup_teardown(test_a_marked_sequence_is_gone_back_to, open_fixture, close_fixture),
+        WITH_BOTH(test_a_copied_sequence_goes_on_the_same),
+        WITH_BOTH(test_a_marked_sequence_is_gone_back_to),
+        WITH_BOTH(test_what_is_shared_stays_as_it_is),
+        WITH_BOTH(test_an_answer_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

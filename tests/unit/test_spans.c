@@ -16,7 +16,7 @@ static int open_fixture(void **state)
 {
     struct fixture *fixture = calloc(1, sizeof *fixture);
     fixture->root = vectors_json("tiny.json");
-    fixture->model = vectors_model(fixture->root);
+    fixture->model = vectors_model(fixture->root, LT_PRECISION_STORED);
     fixture->tokenizer = lt_model_tokenizer(fixture->model);
     fixture->rule = lt_model_span_rule(fixture->model);
     *state = fixture;

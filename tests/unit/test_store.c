@@ -240,9 +240,9 @@ static void it_says_what_it_holds(void **state)
 static void encoders_are_remembered(void **state)
 {
     (void)state;
-    const uint8_t(*fingerprints)[LT_ENCODER_BYTES];
+    const uint8_t(*fingerprints)[LT_FINGERPRINT_BYTES];
     for (uint8_t encoder = 1; encoder < 2 * LT_STORE_ENCODERS_MAX; encoder++) {
-        const uint8_t fingerprint[LT_ENCODER_BYTES] = {encoder}, *const used[] = {fingerprint, fingerprint};
+        const uint8_t fingerprint[LT_FINGERPRINT_BYTES] = {encoder}, *const used[] = {fingerprint, fingerprint};
         const struct lt_store_options options = {.path = path,
                                                  .budget_bytes = 64 << 20,
                                                  .commit_milliseconds = 10,

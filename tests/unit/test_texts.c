@@ -12,7 +12,7 @@
 static int open_model(void **state)
 {
     json_t *root = vectors_json("tiny.json");
-    *state = vectors_model(root);
+    *state = vectors_model(root, LT_PRECISION_STORED);
     json_decref(root);
     return 0;
 }

@@ -10,7 +10,7 @@
 static void check_vectors(const char *name)
 {
     json_t *root = vectors_json(name), *entry;
-    struct lt_model *model = vectors_model(root);
+    struct lt_model *model = vectors_model(root, LT_PRECISION_STORED);
     size_t i;
     if (!model) {
         json_decref(root);
@@ -51,7 +51,7 @@ static void test_encodes_as_sentencepiece_with_the_shipped_vocabulary(void **sta
 static int open_model(void **state)
 {
     json_t *root = vectors_json("tiny.json");
-    *state = vectors_model(root);
+    *state = vectors_model(root, LT_PRECISION_STORED);
     json_decref(root);
     return 0;
 }

@@ -42,6 +42,19 @@ static void writes_every_kind(void **state)
                  "a\0b\xc4\x01\xff");
 }
 
+static void leaves_space_for_bytes_to_come(void **state)
+{
+    (void)state;
+    uint8_t *space = lt_write_binary_space(&writer, 2);
+    assert_non_null(space);
+    memcpy(space, "xy", 2);
+    lt_write_nil(&writer);
+    EXPECT_BYTES("\xc4\x02xy\xc0");
+    assert_null(lt_write_binary_space(&writer, buffer.max));
+    assert_int_equal(writer.error, LT_ETOOLARGE);
+    assert_null(lt_write_binary_space(&writer, 1));
+}
+
 static void writes_beginnings_of_messages(void **state)
 {
     (void)state;
@@ -109,6 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_every_kind, begin, end),
+        cmocka_unit_test_setup_teardown(leaves_space_for_bytes_to_come, begin, end),
         cmocka_unit_test_setup_teardown(writes_beginnings_of_messages, begin, end),
         cmocka_unit_test_setup_teardown(writes_errors, begin, end),
         cmocka_unit_test_setup_teardown(keeps_the_first_failure, begin, end),

@@ -35,7 +35,7 @@ static inline json_t *vectors_json(const char *name)
 }
 
 /* The model that a JSON file names, relative to the source tree; NULL with a message if it has not been made here. */
-static inline struct lt_model *vectors_model(const json_t *root)
+static inline struct lt_model *vectors_model(const json_t *root, enum lt_precision precision)
 {
     char path[4096], name[1024];
     struct lt_model *model = NULL;
@@ -46,7 +46,7 @@ static inline struct lt_model *vectors_model(const json_t *root)
         print_message("[  SKIPPED ] %s is not there\n", path);
         return NULL;
     }
-    if (lt_model_open(path, &model, &error) != LT_OK)
+    if (lt_model_open(path, precision, &model, &error) != LT_OK)
         fail_msg("%s", error.message);
     return model;
 }
@@ -87,6 +87,18 @@ static inline double vectors_difference(const float *a, const float *b, size_t c
             greatest = isnan(difference) ? INFINITY : difference;
     }
     return greatest;
+}
+
+/* The root of the mean square of the differences, over that of the numbers in b. */
+static inline double vectors_deviation(const float *a, const float *b, size_t count)
+{
+    double differences = 0, numbers = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = (double)a[i] - (double)b[i];
+        differences += difference * difference;
+        numbers += (double)b[i] * (double)b[i];
+    }
+    return sqrt(differences / numbers);
 }
 
 #endif

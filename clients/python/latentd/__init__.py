@@ -20,7 +20,7 @@ from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, user
 from .results import (Counters, Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Neighbour, Neighbourhood, Operations,
-                      Page, Receipt, Record, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage, Verified)
+                      Page, Put, Receipt, Record, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage, Verified)
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,6 @@ __all__ = [
     "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError", "CorruptError", "Counters",
     "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info", "InternalError", "InvalidUtf8Error",
     "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Namespace", "Near", "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError",
-    "Page", "Receipt", "Record", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
+    "Page", "Put", "Receipt", "Record", "Score", "Segment", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
     "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "Verified", "answer", "document", "user",
 ]

@@ -122,6 +122,7 @@ class AsyncClient:
     explain = _method(methods.explain)
     near = _method(methods.near)
     latent_get = _method(methods.latent_get)
+    latent_put = _method(methods.latent_put)
     namespace_put = _method(methods.namespace_put)
     namespace_list = _method(methods.namespace_list)
     namespace_remove = _method(methods.namespace_remove)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypedDict, TypeVar
 
 from .explanation import Explanation
-from .latents import Latents, read_latents
+from .latents import Latent, Latents, read_latents
 from .reading import read
-from .results import (Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Page, Score, Stats, Verified)
+from .results import (Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Page, Put, Score, Stats, Verified)
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -191,6 +191,18 @@ def import_end(*, namespace: str | None = None, ttl_s: int | None = None) -> Cal
 def backup(path: str) -> Call[int]:
     """Copies the store into a new or empty folder on the daemon's machine. Returns the bytes of the copy."""
     return Call("backup", {"path": path}, into(int, "bytes"))
+
+
+def latent_put(tokens: Sequence[Sequence[int]], latents: Sequence[Latent], *, encoder: str | bytes,
+               model: str | None = None, namespace: str | None = None, ttl_s: int | None = None) -> Call[Put]:
+    """Gives the daemon latents that the encoder with this fingerprint made, of one type and dimension; `tokens` are those of each
+    latent's span. The protocol says what is trusted."""
+    first = latents[0] if latents else None
+    return Call("latent.put", chosen(
+        tokens=[list(span) for span in tokens], latents=[latent.data for latent in latents], encoder=encoder, model=model,
+        namespace=namespace, ttl_s=ttl_s,
+        type=first and first.type, dimension=None if first is None else len(first),
+        scales=[latent.scale for latent in latents] if first is not None and first.type == "i8" else None), into(Put))
 
 
 def stats() -> Call[Stats]:

@@ -200,6 +200,16 @@ class Stats(Counters):
 
 
 @dataclass(frozen=True)
+class Put:
+    """What became of latents that were given."""
+    model: str
+    keys: tuple[str, ...]
+    """The span keys, 64 hexadecimal digits each, as the daemon made them from the tokens."""
+    outcomes: tuple[str, ...]
+    """For each latent "stored", "known" or "refused"."""
+
+
+@dataclass(frozen=True)
 class StoreInfo:
     path: str
     bytes: int

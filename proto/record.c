@@ -1,5 +1,5 @@
 /* Records, written and read field by field, so that their bytes do not depend on compiler or machine. Pure. */
-#include "storage/record.h"
+#include "proto/record.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -218,4 +218,30 @@ void lt_record_copy_tokens(const struct lt_record *record, uint32_t *ret_tokens)
         const uint8_t *token = record->tokens + (size_t)i * record->token_bytes;
         ret_tokens[i] = record->token_bytes == 2 ? load_u16(token) : load_u32(token);
     }
+}
+
+static int digit_of(char character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    if (character >= 'a' && character <= 'f')
+        return character - 'a' + 10;
+    if (character >= 'A' && character <= 'F')
+        return character - 'A' + 10;
+    return -1;
+}
+
+bool lt_digest_parse(const char *text, size_t length, uint8_t ret_digest[LT_DIGEST_BYTES])
+{
+    uint8_t digest[LT_DIGEST_BYTES];
+    if (length != 2 * sizeof digest)
+        return false;
+    for (size_t i = 0; i < sizeof digest; i++) {
+        int high = digit_of(text[2 * i]), low = digit_of(text[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        digest[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(ret_digest, digest, sizeof digest);
+    return true;
 }

@@ -1,4 +1,5 @@
-/* A record: one latent as it lies in the store.
+/* A record: one latent as it lies in the store. Here and not in storage/, because clients that attach to a store read
+ * it, too.
  *
  *   offset    bytes   field
  *   0         4       magic "LTNT"
@@ -18,15 +19,49 @@
  *
  * All numbers little-endian. A record says everything about itself, its key included, so that nothing has to be
  * believed of the place where it was found. Pure; any thread. */
-#ifndef LT_STORAGE_RECORD_H
-#define LT_STORAGE_RECORD_H
+#ifndef LT_PROTO_RECORD_H
+#define LT_PROTO_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
-#include "storage/store.h"
+#include "proto/error.h"
+#include "proto/limits.h"
+
+/* What a span is found by; storage/key.h makes it. */
+struct lt_span_key {
+    uint8_t bytes[LT_SPAN_KEY_BYTES];
+};
+
+/* A key or a fingerprint from its 64 hexadecimal digits; false if the text is something else. */
+bool lt_digest_parse(const char *text, size_t length, uint8_t ret_digest[LT_DIGEST_BYTES]);
+
+enum lt_latent_type {
+    LT_LATENT_F16 = 1, /* IEEE 754 half precision */
+    LT_LATENT_I8 = 2,  /* 8-bit integers, each to be multiplied by the latent's scale */
+};
+
+/* "f16", "i8". Never NULL. */
+const char *lt_latent_type_name(enum lt_latent_type type);
+
+/* Bytes of the payload of one latent, or 0 if there is no such type or dimension. */
+size_t lt_latent_payload_bytes(enum lt_latent_type type, uint32_t dimension);
+
+/* One latent to look up or to put. Times are in seconds since the epoch. */
+struct lt_latent {
+    struct lt_span_key key;
+    enum lt_latent_type type;
+    uint32_t dimension;     /* numbers in the latent */
+    uint32_t namespace_id;  /* whose it is; 0: public */
+    uint32_t created;       /* 0 in a put: now */
+    uint32_t expires;       /* from then on it is a miss; 0: never */
+    float scale;            /* of I8 */
+    uint32_t token_count;   /* of the span it stands for */
+    const uint32_t *tokens; /* put: [token_count] ids of the span; get does not touch it */
+    void *payload;          /* [dimension] numbers of `type` */
+};
 
 /* A record that passed its check; the pointers go into it. */
 struct lt_record {
