@@ -11,6 +11,7 @@
 
 #include "daemon/config.h"
 #include "daemon/log.h"
+#include "daemon/manager.h"
 #include "daemon/server.h"
 
 #define KEPT_BYTES (2 << 20)
@@ -135,6 +136,7 @@ static int serve(const struct lt_config *config)
         code = lt_server_start(&server, &error);
     if (code == LT_OK) {
         say_ready(&server);
+        lt_manager_ready();
         lt_server_run(&server);
     } else {
         fprintf(stderr, "latentd: %s\n", error.message);

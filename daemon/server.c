@@ -11,6 +11,7 @@
 #include "daemon/http.h"
 #include "daemon/listen.h"
 #include "daemon/log.h"
+#include "daemon/manager.h"
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
@@ -71,6 +72,7 @@ void lt_server_stop(struct lt_server *server)
     if (server->stopping)
         return;
     server->stopping = true;
+    lt_manager_stopping();
     server->stop_deadline = lt_clock_seconds() + STOP_SECONDS;
     lt_log(LT_LOG_INFO, "stopping: %zu running requests may finish within %.0f seconds", server->job_count,
            STOP_SECONDS);
@@ -136,6 +138,7 @@ static void on_second(uv_timer_t *timer)
     struct lt_server *server = timer->data;
     struct lt_store_stats store;
     double now = lt_clock_seconds();
+    lt_manager_alive();
     if (++server->seconds % 60 == 0)
         on_minute(server);
     lt_store_stats(server->store, &store);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "clients/c/latent.h"
+#include <latent.h>
 
 #define SHOWN 4
 #define DIMENSION_MAX 4096

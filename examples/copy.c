@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clients/c/latent.h"
+#include <latent.h>
 
 #define LATENTS_MAX 1024 /* of one latent.put */
 

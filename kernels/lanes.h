@@ -52,26 +52,27 @@ LT_INLINE float lt_vector_sum(const lt_vector *vector)
     return v[0] + v[1];
 }
 
+/* vectors[i] = the lanes in `low` plus those in `high`, of vectors 2 * i and 2 * i + 1; count: of what remains. */
+LT_INLINE void lt_vector_fold(lt_vector *vectors, size_t count, lt_vector_order low, lt_vector_order high)
+{
+#pragma GCC unroll 8
+    for (size_t i = 0; i < count; i++)
+        vectors[i] = __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], low) +
+                     __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], high);
+}
+
 /* What lt_vector_sum gives of each of sixteen vectors, to the last bit, in a quarter of its time: what is added is the
  * same, for two vectors at once, then four, ... */
 LT_INLINE void lt_vector_sums(lt_vector vectors[LT_LANES], lt_vector *ret_sums)
 {
-    const lt_vector_order orders[4][2] = {
-        {{0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23},
-         {8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31}},
-        {{0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
-         {4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31}},
-        {{0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
-         {2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31}},
-        {{0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30},
-         {1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31}},
-    };
-#pragma GCC unroll 4
-    for (size_t step = 0; step < 4; step++)
-#pragma GCC unroll 8
-        for (size_t i = 0; i < (size_t)8 >> step; i++)
-            vectors[i] = __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], orders[step][0]) +
-                         __builtin_shuffle(vectors[2 * i], vectors[2 * i + 1], orders[step][1]);
+    lt_vector_fold(vectors, 8, (lt_vector_order){0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23},
+                   (lt_vector_order){8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31});
+    lt_vector_fold(vectors, 4, (lt_vector_order){0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27},
+                   (lt_vector_order){4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31});
+    lt_vector_fold(vectors, 2, (lt_vector_order){0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29},
+                   (lt_vector_order){2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30, 31});
+    lt_vector_fold(vectors, 1, (lt_vector_order){0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30},
+                   (lt_vector_order){1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31});
     *ret_sums = vectors[0];
 }
 

@@ -1,15 +1,21 @@
 /* liblatent: talk to a latentd daemon from C, or read its store beside it. This header is the manual; it needs no other
  * header of latentd.
+ * cc program.c $(pkg-config --cflags --libs latent)
  *
+ *     struct latent_generate_options options;
+ *     struct latent_generation answer;
  *     struct latent *latent = latent_create();
  *     if (!latent)
  *         return LATENT_ENOMEM;
- *     struct latent_generate_options options;
  *     latent_generate_options_init(&options);
  *     options.prompt = "Who lives in the lighthouse?";
- *     struct latent_generation answer;
- *     if (latent_connect(latent, "/run/user/1000/latentd.sock") || latent_generate(latent, &options, NULL, NULL,
- * &answer)) fprintf(stderr, "%s\n", latent_error_message(latent)); else { puts(answer.text);
+ *     int code = latent_connect(latent, "/run/latentd/latentd.sock");
+ *     if (!code)
+ *         code = latent_generate(latent, &options, NULL, NULL, &answer);
+ *     if (code) {
+ *         fprintf(stderr, "%s\n", latent_error_message(latent));
+ *     } else {
+ *         puts(answer.text);
  *         latent_generation_finish(&answer);
  *     }
  *     latent_destroy(latent);

@@ -2,9 +2,12 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clients/ctl/command.h"
+#include "clients/ctl/complete.h"
+#include "clients/ctl/daemon.h"
 
 static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_GENERATE] = command_generate,   [COMMAND_ENCODE] = command_encode,   [COMMAND_STATS] = command_stats,
@@ -45,36 +48,13 @@ int print_reply(const struct context *context, const struct latent_reply *reply)
     return printed ? EXIT_DONE : report_failure(context, LATENT_EIO, "cannot write to standard output");
 }
 
-/* The same choice as the daemon's. */
-static void choose_socket(struct context *context)
-{
-    const char *named = context->options.socket ? context->options.socket : getenv("LATENTD_SOCKET");
-    const char *folder = getenv("XDG_RUNTIME_DIR");
-    context->socket = context->usual_socket;
-    if (named && *named)
-        context->socket = named;
-    else if (folder && *folder)
-        snprintf(context->usual_socket, sizeof context->usual_socket, "%s/latentd.sock", folder);
-    else
-        snprintf(context->usual_socket, sizeof context->usual_socket, "/tmp/latentd-%u/latentd.sock",
-                 (unsigned)getuid());
-}
-
 static int run(struct context *context)
 {
-    int code = latent_connect(context->latent, context->socket);
-    if (code == LATENT_ECONNECT) {
-        report_call(context, code);
-        fputs("Is the daemon running? Start it with deploy/quickstart, or: latentd --model FILE.gguf\n"
-              "If it is on another socket, name that with -s SOCKET or LATENTD_SOCKET.\n",
-              stderr);
-        return EXIT_FAILED;
-    }
-    if (code == LATENT_OK)
-        code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
-    if (code)
-        return report_call(context, code);
-    return command_functions[context->options.command](context);
+    int status = daemon_connect(context);
+    if (status != EXIT_DONE)
+        return status;
+    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
+    return code ? report_call(context, code) : command_functions[context->options.command](context);
 }
 
 int main(int count, char **arguments)
@@ -82,6 +62,8 @@ int main(int count, char **arguments)
     struct context context = {.terminal = isatty(STDOUT_FILENO)};
     const char *no_colour = getenv("NO_COLOR");
     context.colour = context.terminal && !(no_colour && *no_colour);
+    if (count > 1 && strcmp(arguments[1], options_command_name(COMMAND_COMPLETE)) == 0)
+        return complete_print((size_t)count - 2, (const char *const *)arguments + 2);
     if (!options_read(count, arguments, &context.options))
         return EXIT_USAGE;
     if (context.options.version) {
@@ -89,10 +71,10 @@ int main(int count, char **arguments)
         return EXIT_DONE;
     }
     if (context.options.help || context.options.command == COMMAND_HELP) {
-        options_print_help(context.options.help ? context.options.command : COMMAND_COUNT);
+        fputs(options_help(context.options.help ? context.options.command : COMMAND_COUNT), stdout);
         return EXIT_DONE;
     }
-    choose_socket(&context);
+    daemon_find(&context);
     context.latent = latent_create();
     if (!context.latent)
         return report_failure(&context, LATENT_ENOMEM, "out of memory");

@@ -2,7 +2,6 @@
 #include "clients/ctl/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +29,7 @@ static const struct {
     [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
     [COMMAND_EXPLAIN] = {"explain", 1, 1},     [COMMAND_NEAR] = {"near", 1, 1},
+    [COMMAND_COMPLETE] = {"complete", 0, 1},
 };
 
 enum option_key {
@@ -335,7 +335,7 @@ static bool read_option(struct options *options, int option)
     }
 }
 
-static bool find_command(const char *name, enum command *ret_command)
+bool options_find_command(const char *name, enum command *ret_command)
 {
     for (int i = 0; i < COMMAND_COUNT; i++) {
         if (strcmp(commands[i].name, name) == 0) {
@@ -343,7 +343,12 @@ static bool find_command(const char *name, enum command *ret_command)
             return true;
         }
     }
-    return fail("there is no command ", name);
+    return false;
+}
+
+static bool find_command(const char *name, enum command *ret_command)
+{
+    return options_find_command(name, ret_command) || fail("there is no command ", name);
 }
 
 /* The command and its argument. */
@@ -398,4 +403,19 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     }
     *ret_options = options;
     return true;
+}
+
+const char *options_command_name(enum command command)
+{
+    return command < COMMAND_COUNT ? commands[command].name : NULL;
+}
+
+const struct option *options_list(void)
+{
+    return long_options;
+}
+
+bool options_takes(enum command command, int option)
+{
+    return command < COMMAND_COUNT ? (commands_of(option) & FOR(command)) != 0 : commands_of(option) == FOR_ALL;
 }

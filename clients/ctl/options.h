@@ -3,6 +3,7 @@
 #ifndef LATENTCTL_OPTIONS_H
 #define LATENTCTL_OPTIONS_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,6 +35,7 @@ enum command {
     COMMAND_PING,
     COMMAND_MODELS,
     COMMAND_SHUTDOWN,
+    COMMAND_COMPLETE, /* read in main.c: its words are no options of its own */
     COMMAND_HELP,
     COMMAND_COUNT
 };
@@ -68,7 +70,21 @@ struct options {
 /* Reads the command line. False after a usage error, which it has reported. The options point into `arguments`. */
 bool options_read(int count, char **arguments, struct options *ret_options);
 
-/* Prints the help on one command, or for COMMAND_COUNT on all. */
-void options_print_help(enum command command);
+/* The help on one command, or for COMMAND_COUNT on all. Its form is that of a grammar, which complete.h and the manual
+ * pages read: lines of usage first, words that stand as they are in small letters and names of values in capitals; each
+ * option on a line of its own, "  --name VALUE  what it does". */
+const char *options_help(enum command command);
+
+/* ---- The tables, for who completes a line ---- */
+
+/* NULL for COMMAND_COUNT. */
+const char *options_command_name(enum command command);
+bool options_find_command(const char *name, enum command *ret_command);
+
+/* All options of all commands; the last has no name. */
+const struct option *options_list(void);
+
+/* Whether a command takes the option with this value; COMMAND_COUNT takes those that may stand before any command. */
+bool options_takes(enum command command, int option);
 
 #endif

@@ -34,8 +34,9 @@ def test_a_repeated_prompt_is_not_mixed_again(daemon):
 def together(daemon, questions):
     """The replies to questions asked on one connection before any of them is answered, in order."""
     with daemon.connect_wire() as wire:
-        ids = [wire.send("generate", {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
-                                      "temperature": 0, "max_tokens": LONG, "stream": False}) for question in questions]
+        ids = wire.send_together("generate", [
+            {"segments": [{"role": "document", "text": DOCUMENT}, {"role": "user", "text": question}],
+             "temperature": 0, "max_tokens": LONG, "stream": False} for question in questions])
         replies = dict(wire.receive()[1::2] for _ in ids)
     return [replies[id] for id in ids]
 

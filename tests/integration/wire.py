@@ -30,10 +30,15 @@ class Connection:
 
     def send(self, method, params=None):
         """Sends a request and returns its id."""
-        id = self.next_id
-        self.next_id += 1
-        self.send_bytes(msgpack.packb([0, id, method, [] if params is None else [params]]))
-        return id
+        return self.send_together(method, [params])[0]
+
+    def send_together(self, method, all_params):
+        """Sends requests in one piece, so that all are there before any is answered; their ids."""
+        ids = list(range(self.next_id, self.next_id + len(all_params)))
+        self.next_id += len(ids)
+        self.send_bytes(b"".join(msgpack.packb([0, id, method, [] if params is None else [params]])
+                                 for id, params in zip(ids, all_params)))
+        return ids
 
     def receive(self):
         """The next message, or None when the daemon has closed the connection."""

@@ -10,6 +10,7 @@ from .errors import BadParameterError
 
 PATH_BYTES_MAX = 107  # sockaddr_un, less the byte that ends it
 HOST_BYTES_MAX = 255
+SYSTEM_SOCKET = "/run/latentd/latentd.sock"
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,14 @@ class TcpAddress:
 Address = UnixAddress | TcpAddress
 
 
-def usual_address(environment: Mapping[str, str] = os.environ) -> str:
+def usual_address(environment: Mapping[str, str] = os.environ, of_system: str = SYSTEM_SOCKET) -> str:
     """Where the daemon listens unless told otherwise: $LATENTD_SOCKET, else $XDG_RUNTIME_DIR/latentd.sock, else
-    /tmp/latentd-UID/latentd.sock."""
+    /tmp/latentd-UID/latentd.sock; if nothing is there, the socket of the system's daemon."""
     if named := environment.get("LATENTD_SOCKET"):
         return named
-    if folder := environment.get("XDG_RUNTIME_DIR"):
-        return f"{folder}/latentd.sock"
-    return f"/tmp/latentd-{os.getuid()}/latentd.sock"
+    folder = environment.get("XDG_RUNTIME_DIR")
+    own = f"{folder}/latentd.sock" if folder else f"/tmp/latentd-{os.getuid()}/latentd.sock"
+    return of_system if os.path.exists(of_system) and not os.path.exists(own) else own
 
 
 def parse_address(text: str | os.PathLike[str]) -> Address:

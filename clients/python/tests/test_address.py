@@ -31,7 +31,12 @@ def test_what_is_no_address(text, named):
         Client(text)
 
 
-def test_the_usual_address():
+def test_the_usual_address(tmp_path):
+    systems, own = tmp_path / "systems", tmp_path / "latentd.sock"
+    systems.touch()
+    assert usual_address({"XDG_RUNTIME_DIR": str(tmp_path)}, str(systems)) == str(systems)
+    own.touch()
+    assert usual_address({"XDG_RUNTIME_DIR": str(tmp_path)}, str(systems)) == str(own)
     assert usual_address({"LATENTD_SOCKET": "tcp://[::1]:1", "XDG_RUNTIME_DIR": "/run/user/1"}) == "tcp://[::1]:1"
     assert usual_address({"LATENTD_SOCKET": "", "XDG_RUNTIME_DIR": "/run/user/1"}) == "/run/user/1/latentd.sock"
     assert usual_address({"XDG_RUNTIME_DIR": ""}) == f"/tmp/latentd-{os.getuid()}/latentd.sock"

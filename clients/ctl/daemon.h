@@ -1,0 +1,14 @@
+/* Where the daemon is, and the connection to it. */
+#ifndef LATENTCTL_DAEMON_H
+#define LATENTCTL_DAEMON_H
+
+#include "clients/ctl/command.h"
+
+/* Decides on context->socket: what -s says, $LATENTD_SOCKET, the user's own daemon, that of the system if it is there
+ * and the user's is not. */
+void daemon_find(struct context *context);
+
+/* Connects context->latent, which was made. An exit code; a failure was reported. */
+int daemon_connect(struct context *context);
+
+#endif

@@ -1,0 +1,104 @@
+"""Completion of command lines: what latentctl offers, and that bash and zsh show it."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from conftest import BUILD, PATIENCE, ROOT, clean_environment, run_ctl
+from terminal import Terminal
+
+COMPLETIONS = ROOT / "deploy" / "completions"
+PATH = f"{BUILD}/clients/ctl:{BUILD}/daemon:{os.environ['PATH']}"
+EVERYWHERE = {"--help", "--version", "--json", "--socket"}
+
+
+def offered(*words, socket=None):
+    where = ["-s", socket] if socket else []
+    run = run_ctl("complete", *where, *words)
+    assert run.returncode == 0 and run.stderr == ""
+    return dict(line.split("\t") for line in run.stdout.splitlines())
+
+
+def listed_commands():
+    """The commands of the overview; the words in front of the names of arguments."""
+    text = re.search(r"Commands:\n(.*?)\n\n", run_ctl("--help").stdout, re.DOTALL)[1]
+    return [word for line in text.splitlines() for word in re.match(r"  (\w+(?: \| \w+)*)", line)[1].split(" | ")]
+
+
+def described_options(command):
+    return {f"--{name}" for name in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", run_ctl("help", command).stdout, re.MULTILINE)} \
+        | {f"--{name}" for line in run_ctl("help", command).stdout.splitlines() if "latentctl" in line
+           for name in re.findall(r"--([a-z-]+)", line)}
+
+
+COMMANDS = listed_commands()
+
+
+def test_every_command_is_offered_and_described():
+    commands = offered("")
+    assert sorted(commands) == sorted(COMMANDS) and len(COMMANDS) > 9
+    assert all(commands.values()), "each has its line in latentctl --help"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_are_those_of_the_help(command):
+    """Both ways: what the command takes is described, and what is described is taken."""
+    assert set(offered(command, "--")) == described_options(command) | EVERYWHERE
+    assert all(offered(command, "--").values()), "each option is described on a line of its own"
+
+
+@pytest.mark.parametrize("words, candidates", [
+    (["ge"], {"generate"}), (["stats", "--w"], {"--watch"}), (["--so"], {"--socket"}), (["--json", "sta"], {"stats"}),
+    (["generate", "--format", ""], {"chat", "text"}), (["generate", "--format", "t"], {"text"}),
+    (["generate", "--document", ""], {":file"}), (["-s", ""], {":file"}), (["-s", "x", "mod"], {"models"}),
+    (["score", ""], {":file"}), (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
+    (["generate", "--seed", ""], set()), (["nonsense", "--j"], {"--json"}), ([], set()),
+], ids=str)
+def test_candidates(words, candidates):
+    assert set(offered(*words)) == candidates
+
+
+def test_names_of_models_come_from_the_daemon(daemon, tmp_path):
+    assert set(offered("generate", "--model", "", socket=daemon.socket)) == {"tiny"}
+    assert offered("generate", "--model", "", socket=tmp_path / "nobody") == {}, "and without one nothing is said"
+
+
+def complete_in_bash(folder, *words):
+    script = f"""
+        . /usr/share/bash-completion/bash_completion; . {COMPLETIONS}/latentctl.bash
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${{#COMP_LINE}}
+        _$1 && printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    run = subprocess.run(["bash", "-c", script, "bash", *words], capture_output=True, text=True, timeout=PATIENCE, cwd=folder,
+                         env=clean_environment(PATH=PATH))
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    return run.stdout.split()
+
+
+@pytest.mark.parametrize("words, candidates", [
+    (["latentctl", "ge"], ["generate"]), (["latentctl", "generate", "--temp"], ["--temperature"]),
+    (["latentctl", "score", "no"], ["notes.txt"]), (["latentctl", "generate", "two words", "--format", "c"], ["chat"]),
+    (["latentd", "--dur"], ["--durability"]), (["latentd", "--durability", "s"], ["sync"]), (["latentd", "--latent-type", "i"], ["i8"]),
+    (["latentd", "--log-level", "w"], ["warning"]), (["latentd", "--model", "no"], ["notes.txt"]),
+    (["latentd", "--store", ""], ["folder"]), (["latentd", "--budget", ""], []),
+], ids=str)
+def test_bash(tmp_path, words, candidates):
+    (tmp_path / "notes.txt").write_text("Notes.")
+    (tmp_path / "folder").mkdir()
+    assert complete_in_bash(tmp_path, *words) == candidates
+
+
+@pytest.mark.parametrize("typed, line", [("latentctl gen\t", "latentctl generate"), ("latentctl score no\t", "latentctl score notes.txt"),
+                                         ("latentctl generate --form\tte\t", "latentctl generate --format text")],
+                         ids=["command", "file", "option"])
+def test_zsh(tmp_path, typed, line):
+    (tmp_path / "notes.txt").write_text("Notes.")
+    (tmp_path / ".zshrc").write_text(f"PS1='ready: '; fpath=({COMPLETIONS} $fpath); autoload -U compinit; compinit -u -D\n")
+    shell = Terminal("zsh", folder=tmp_path, PATH=PATH, ZDOTDIR=str(tmp_path), HOME=str(tmp_path))
+    try:
+        shell.see("ready:")
+        shell.type(typed)
+        shell.see(f"ready: {line}")
+    finally:
+        shell.kill()
