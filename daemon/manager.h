@@ -1,5 +1,5 @@
-/* What the service manager is told, by sd_notify(3). If no manager asked for it (NOTIFY_SOCKET), or if latentd was built
- * without libsystemd, all of these do nothing. Loop thread. */
+/* What the service manager is told, by sd_notify(3). If no manager asked for it (NOTIFY_SOCKET), or if latentd was
+ * built without libsystemd, all of these do nothing. Loop thread. */
 #ifndef LT_DAEMON_MANAGER_H
 #define LT_DAEMON_MANAGER_H
 

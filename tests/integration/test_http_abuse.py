@@ -188,7 +188,7 @@ def test_reader_that_stops_pauses_its_job_and_others_go_on(talkative):
         while not data.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n"):
             data += client.recv(1 << 16)
     data = re.sub(rb"\r\n[0-9A-Fa-f]+\r\n", b"", data)  # where a chunk ends, which may be within a word
-    assert data.count(b'"finish_reason":null') + 1 == data.count(b"\ndata: {") > 0.8 * tokens
+    assert data.count(b'"finish_reason":null') + 1 == data.count(b"\ndata: {") > 900
     assert wait_until(lambda: running(talkative) == 0)
 
 
