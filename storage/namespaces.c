@@ -13,6 +13,23 @@
 
 static const char next_name[] = "next_namespace"; /* in the database `meta`: u32 */
 
+const char *lt_namespace_counter_name(enum lt_namespace_counter counter)
+{
+    static const char *const names[LT_NAMESPACE_COUNTERS] = {
+        [LT_NAMESPACE_HITS_MEMORY] = "hits_memory",
+        [LT_NAMESPACE_HITS_DISK] = "hits_disk",
+        [LT_NAMESPACE_HITS_JOINED] = "hits_joined",
+        [LT_NAMESPACE_MISSES_NEW] = "misses_new",
+        [LT_NAMESPACE_MISSES_EVICTED] = "misses_evicted",
+        [LT_NAMESPACE_MISSES_CORRUPT] = "misses_corrupt",
+        [LT_NAMESPACE_MISSES_EXPIRED] = "misses_expired",
+        [LT_NAMESPACE_MISSES_ENCODER] = "misses_encoder",
+        [LT_NAMESPACE_EVICTED] = "evicted",
+        [LT_NAMESPACE_REFUSED] = "refused",
+    };
+    return names[counter];
+}
+
 /* --- looking --- */
 
 static struct lt_ledger_entry *find_name(const struct lt_ledger *ledger, const char *name)

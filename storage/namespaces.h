@@ -54,6 +54,9 @@ enum lt_namespace_counter {
     LT_NAMESPACE_COUNTERS
 };
 
+/* "hits_memory", ... Never NULL. */
+const char *lt_namespace_counter_name(enum lt_namespace_counter counter);
+
 /* What a namespace has. */
 struct lt_namespace_usage {
     struct lt_namespace space;

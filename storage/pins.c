@@ -82,21 +82,13 @@ bool lt_store_has_pin(struct lt_store *store, const struct lt_span_key *key)
     return lt_pins_has(&store->ledger.pins, key);
 }
 
-void lt_store_pinned(struct lt_store *store, uint32_t namespace_id, uint64_t *ret_count, uint64_t *ret_bytes)
+void lt_store_pinned(struct lt_store *store, uint64_t *ret_count, uint64_t *ret_bytes)
 {
     struct lt_pins *pins = &store->ledger.pins;
-    uint64_t count = 0, bytes = 0;
     pthread_rwlock_rdlock(&pins->lock);
-    for (size_t i = 0; pins->count && i < PLACES; i++) {
-        const struct lt_pin *pin = &pins->table[i];
-        if (!pin->bytes || (namespace_id != ALL && pin->namespace_id != namespace_id))
-            continue;
-        count++;
-        bytes += pin->bytes;
-    }
+    *ret_count = pins->count;
+    *ret_bytes = pins->bytes;
     pthread_rwlock_unlock(&pins->lock);
-    *ret_count = count;
-    *ret_bytes = bytes;
 }
 
 /* --- the disk --- */

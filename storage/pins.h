@@ -50,8 +50,8 @@ int lt_store_unpin(struct lt_store *store, uint32_t namespace_id, const struct l
 /* Whether a key is pinned. Any thread. */
 bool lt_store_has_pin(struct lt_store *store, const struct lt_span_key *key);
 
-/* Pins and their bytes, of one namespace or, with UINT32_MAX, of all. */
-void lt_store_pinned(struct lt_store *store, uint32_t namespace_id, uint64_t *ret_count, uint64_t *ret_bytes);
+/* Pins, and bytes of the records that they were given to. Any thread. */
+void lt_store_pinned(struct lt_store *store, uint64_t *ret_count, uint64_t *ret_bytes);
 
 /* For the writer: removes the pins of a namespace, or with UINT32_MAX all, from the disk; and, after the commit, from
  * memory. LT_EIO, LT_EFULL. */

@@ -166,6 +166,42 @@ def test_a_request_may_have_a_time_of_its_own(connection):
     assert hits(encode(connection, namespace="brief")) > 0
 
 
+def test_stats_are_kept_for_each_and_outlive_the_daemon(make_daemon):
+    daemon = make_daemon()
+
+    def of(name):
+        with daemon.connect() as connection:
+            stats = connection.call("stats")
+        return next(space for space in stats["namespaces"] if space["name"] == name), stats
+
+    with daemon.connect() as connection:
+        put(connection, "a", quota_bytes=1 << 20)
+        cold = encode(connection, namespace="a")
+        warm = encode(connection, namespace="a")
+        encode(connection)
+        typed = connection.stats().namespaces[1]
+        assert (typed.name, typed.misses_new) == ("a", cold["usage"]["span_misses"])
+    a, stats = of("a")
+    public, _ = of("public")
+    assert a["misses_new"] == cold["usage"]["span_misses"] and public["misses_new"] == cold["usage"]["span_misses"]
+    assert a["hits_memory"] + a["hits_disk"] + a["hits_joined"] == cold["usage"]["span_hits"] + warm["usage"]["span_hits"]
+    assert a["quota_bytes"] == 1 << 20 and stats["store_pinned"] == 0
+    of_a_span = stats["lifetime"]["encode_seconds"] / stats["lifetime"]["spans_encoded"]
+    assert a["seconds_avoided"] == pytest.approx(of_a_span * (cold["usage"]["span_hits"] + warm["usage"]["span_hits"]), rel=1e-3)
+    assert stats["seconds_avoided"] == pytest.approx(of_a_span * stats["span_hits"], rel=1e-3)
+    daemon.restart()
+    again, _ = of("a")
+    assert again["lifetime"] == {**a["lifetime"], "seconds_avoided": pytest.approx(a["lifetime"]["seconds_avoided"])}
+    assert again["misses_new"] == again["hits_disk"] == 0
+    with daemon.connect() as connection:
+        encode(connection, namespace="a")
+    again, _ = of("a")
+    assert again["hits_disk"] + again["hits_joined"] == warm["usage"]["prompt_spans"]
+    assert sum(again["lifetime"][key] for key in ("hits_memory", "hits_disk", "hits_joined")) > sum(
+        a["lifetime"][key] for key in ("hits_memory", "hits_disk", "hits_joined"))
+    assert "namespace, lifetime" in run_ctl("stats", socket=daemon.socket).stdout
+
+
 def test_bad_requests(connection):
     assert "65536" in fails("bad_parameter", put, connection, "a", quota_bytes=100)
     assert "budget" in fails("bad_parameter", put, connection, "public", quota_bytes=1 << 20)

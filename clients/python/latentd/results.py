@@ -173,6 +173,8 @@ class Counters:
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
+    seconds_avoided: float = 0.0
+    """Encoding that hits have saved: hits times what a span took on the average over the store's lifetime."""
     spans_restored: int = 0
     evictions: int = 0
     requests: int = 0
@@ -185,6 +187,33 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class NamespaceCounters:
+    """What is counted for each namespace."""
+    hits_memory: int = 0
+    hits_disk: int = 0
+    hits_joined: int = 0
+    misses_new: int = 0
+    misses_evicted: int = 0
+    misses_corrupt: int = 0
+    misses_expired: int = 0
+    misses_encoder: int = 0
+    evicted: int = 0
+    refused: int = 0
+    """Not stored, because its quota had no room that could be made."""
+    seconds_avoided: float = 0.0
+
+
+@dataclass(frozen=True)
+class NamespaceStats(NamespaceCounters):
+    """What a namespace has, and what was counted for it since the daemon's start."""
+    name: str = ""
+    entries: int = 0
+    bytes: int = 0
+    quota_bytes: int = 0
+    lifetime: NamespaceCounters = NamespaceCounters()
+
+
+@dataclass(frozen=True)
 class Stats(Counters):
     """Counters since the daemon's start, what is now, and counters over the life of the store."""
     store_entries: int = 0
@@ -192,11 +221,14 @@ class Stats(Counters):
     store_budget_bytes: int = 0
     store_in_memory: int = 0
     store_waiting: int = 0
+    store_pinned: int = 0
+    store_pinned_bytes: int = 0
     store_corrupt: int = 0
     store_write_failures: int = 0
     connections: int = 0
     running: int = 0
     lifetime: Counters = Counters()
+    namespaces: tuple[NamespaceStats, ...] = ()
 
 
 @dataclass(frozen=True)
