@@ -32,7 +32,9 @@
     X(SPANS_RESTORED, "spans_restored")                                                                                \
     X(MISSES_EXPIRED, "misses_expired")                                                                                \
     X(PROMPT_TOKENS_CACHED, "prompt_tokens_cached")                                                                    \
-    X(MISSES_ENCODER, "misses_encoder")
+    X(MISSES_ENCODER, "misses_encoder")                                                                                \
+    X(REFINED_SPANS, "refined_spans")                                                                                  \
+    X(DOCUMENTS_REFINED, "documents_refined")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

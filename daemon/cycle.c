@@ -4,13 +4,14 @@
 #include "daemon/cycle.h"
 
 #include "daemon/clock.h"
+#include "daemon/refined_segments.h"
 #include "daemon/states.h"
 #include "proto/alloc.h"
 
 #define TOKENS_PER_SPAN 8 /* of an answer, for the room that it is given at first */
 
 struct cycle {
-    struct lt_cache *cache;
+    const struct lt_cycle_place *place;
     const struct lt_served_model *served;
     struct lt_task **tasks; /* [count] */
     size_t count;
@@ -47,13 +48,36 @@ static int resolve(struct cycle *cycle)
             cycle->spans[spans++]->space = &cycle->tasks[i]->job->space;
         }
     struct lt_cache_time time;
-    int code =
-        lt_cache_resolve(cycle->cache, cycle->served->model, cycle->served->workspace, cycle->spans, spans, &time);
+    int code = lt_cache_resolve(cycle->place->cache, cycle->served->model, cycle->served->workspace, cycle->spans,
+                                spans, &time);
     if (code)
         return code;
     for (size_t i = 0; i < cycle->count; i++)
         record_lookups(cycle->tasks[i], &time);
     return LT_OK;
+}
+
+/* What of a new prompt need not go through the refiner. */
+static void count_refined(struct lt_task *task)
+{
+    for (size_t i = 0; task->fresh_refining && i < task->fresh_count; i++)
+        task->receipt.refined_spans += task->fresh_refining[i] != LT_REFINE;
+}
+
+/* Lets the refiner see spans of the open segment again that are mixed already, for the sake of those behind them. */
+static int remind(const struct cycle *cycle, struct lt_task *task, size_t spans)
+{
+    bool needed = !task->fresh_count || !task->fresh_refining || task->fresh_refining[0] != LT_REFINE_NOTHING;
+    if (!spans || !needed)
+        return LT_OK;
+    double began = lt_clock_seconds();
+    size_t width = lt_model_shape(cycle->served->model)->width;
+    struct lt_refine_item item = {
+        .sequence = task->sequence, .latents = task->fresh_latents - spans * width, .count = spans, .known = spans};
+    int code = lt_refine(cycle->served->workspace, &item);
+    task->receipt.refine_operations += item.operations;
+    task->receipt.refine += lt_clock_seconds() - began;
+    return code;
 }
 
 /* Gives each new prompt a sequence, one that knows as much of it as possible. */
@@ -64,6 +88,8 @@ static int begin_sequences(struct cycle *cycle)
         struct lt_task *task = cycle->tasks[i];
         if (!lt_task_generates(task) || task->sequence)
             continue;
+        if (cycle->place->store)
+            lt_refined_segments_find(cycle->place->store, cycle->place->latent_type, task);
         double began = lt_clock_seconds();
         struct lt_beginning beginning;
         size_t answer = task->job->request->generate.max_tokens / TOKENS_PER_SPAN + 1;
@@ -78,6 +104,14 @@ static int begin_sequences(struct cycle *cycle)
         task->fresh_starts += beginning.spans;
         task->fresh_latents += beginning.spans * width;
         task->fresh_count -= beginning.spans;
+        if (task->refining && task->refined) {
+            task->fresh_refining = task->refining + beginning.spans;
+            task->fresh_refined = task->refined + beginning.spans * width;
+        }
+        count_refined(task);
+        code = remind(cycle, task, beginning.forgotten);
+        if (code)
+            return code;
         if (beginning.resumed)
             task->feed_count = 0;
     }
@@ -93,6 +127,8 @@ static int mix(struct cycle *cycle)
             cycle->mixes[items++] = (struct lt_mix_item){.sequence = task->sequence,
                                                          .latents = task->fresh_latents,
                                                          .starts = task->fresh_starts,
+                                                         .refining = task->fresh_refining,
+                                                         .refined = task->fresh_refined,
                                                          .count = task->fresh_count};
     }
     int code = items ? lt_mix(cycle->served->workspace, cycle->mixes, items) : LT_OK;
@@ -104,6 +140,7 @@ static int mix(struct cycle *cycle)
             continue;
         const struct lt_mix_item *done = &cycle->mixes[item++];
         task->receipt.refine_operations += done->refine_operations;
+        task->receipt.saved_operations += done->saved_operations;
         task->receipt.mix_operations += done->mix_operations;
         task->receipt.refine += done->refine_seconds;
         task->receipt.mix += done->mix_seconds;
@@ -140,9 +177,10 @@ static int decode(struct cycle *cycle)
     return LT_OK;
 }
 
-int lt_cycle_compute(struct lt_cache *cache, const struct lt_served_model *served, struct lt_task **tasks, size_t count)
+int lt_cycle_compute(const struct lt_cycle_place *place, const struct lt_served_model *served, struct lt_task **tasks,
+                     size_t count)
 {
-    struct cycle cycle = {.cache = cache, .served = served, .tasks = tasks, .count = count};
+    struct cycle cycle = {.place = place, .served = served, .tasks = tasks, .count = count};
     size_t spans = 0;
     for (size_t i = 0; i < count; i++)
         spans += tasks[i]->fresh_count;

@@ -6,9 +6,16 @@
 #include "daemon/cache.h"
 #include "daemon/task.h"
 
+/* Where latents come from; store NULL: refined ones from nowhere. */
+struct lt_cycle_place {
+    struct lt_store *store;
+    struct lt_cache *cache;
+    enum lt_latent_type latent_type;
+};
+
 /* Does the work that the tasks have planned (fresh, feed), all of one model, and adds its cost to their receipts.
  * LT_ENOMEM: the tasks cannot go on. */
-int lt_cycle_compute(struct lt_cache *cache, const struct lt_served_model *served, struct lt_task **tasks,
+int lt_cycle_compute(const struct lt_cycle_place *place, const struct lt_served_model *served, struct lt_task **tasks,
                      size_t count);
 
 #endif

@@ -11,6 +11,7 @@
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
+#include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
@@ -38,10 +39,11 @@ static void refuse(struct lt_session *session, bool id_known, uint32_t id, const
     send_error(session, id_known, id, error);
 }
 
-static void free_job(struct lt_job *job)
+/* What was handed to submit, or should have been. */
+static void free_request(struct lt_server *server, struct lt_request *request)
 {
-    lt_request_destroy(job->request);
-    lt_free(job);
+    lt_upload_release(server, request);
+    lt_request_destroy(request);
 }
 
 static const char *model_of(const struct lt_request *request)
@@ -57,11 +59,25 @@ static const char *model_of(const struct lt_request *request)
         return request->explain.generate.model;
     case LT_METHOD_NEAR:
         return request->near.model;
+    case LT_METHOD_LATENT_GET:
+        return request->latent_get.model;
     case LT_METHOD_LATENT_PUT:
         return request->latent_put.model;
+    case LT_METHOD_DOCUMENT_PUT:
+        return request->document_put.model;
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_REFINE:
+        return request->document.model;
     default:
-        return request->latent_get.model;
+        return "";
     }
+}
+
+static bool wants_latents(enum lt_method method)
+{
+    return method == LT_METHOD_ENCODE || method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR ||
+           method == LT_METHOD_LATENT_GET || method == LT_METHOD_LATENT_PUT || method == LT_METHOD_DOCUMENT_PUT ||
+           method == LT_METHOD_DOCUMENT_REFINE;
 }
 
 /* The model that a request names, if it can do what is asked. LT_ENOMODEL, LT_EPARAM. */
@@ -74,8 +90,7 @@ static int choose_model(const struct lt_server *server, const struct lt_request 
         model++;
     if (model == server->model_count)
         return lt_fail(error, LT_ENOMODEL, "no model is called '%s'; the method models lists them", name);
-    bool answers = request->method == LT_METHOD_GENERATE || request->method == LT_METHOD_SCORE;
-    if (!answers && !lt_model_has_encoder(server->models[model]))
+    if (wants_latents(request->method) && !lt_model_has_encoder(server->models[model]))
         return lt_fail(error, LT_EPARAM, "model: %s has no encoder and makes no latents; choose an islet model",
                        lt_model_name(server->models[model]));
     *ret_model = model;
@@ -139,7 +154,7 @@ int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struc
     }
     if (code) {
         lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-        lt_request_destroy(request);
+        free_request(server, request);
         lt_free(job);
         return code;
     }
@@ -212,9 +227,58 @@ static void answer(struct lt_session *session, const struct lt_request *request)
 
 static bool is_job(enum lt_method method)
 {
-    return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE ||
-           method == LT_METHOD_EXPLAIN || method == LT_METHOD_NEAR || method == LT_METHOD_LATENT_GET ||
-           method == LT_METHOD_LATENT_PUT || lt_background_takes(method);
+    switch (method) {
+    case LT_METHOD_GENERATE:
+    case LT_METHOD_ENCODE:
+    case LT_METHOD_SCORE:
+    case LT_METHOD_EXPLAIN:
+    case LT_METHOD_NEAR:
+    case LT_METHOD_LATENT_GET:
+    case LT_METHOD_LATENT_PUT:
+    case LT_METHOD_DOCUMENT_PUT:
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_LIST:
+    case LT_METHOD_DOCUMENT_HISTORY:
+    case LT_METHOD_DOCUMENT_REMOVE:
+    case LT_METHOD_DOCUMENT_REFINE:
+        return true;
+    default:
+        return lt_background_takes(method);
+    }
+}
+
+static void answer_received(struct lt_session *session, uint32_t id, uint64_t received)
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    lt_write_response(&writer, id);
+    lt_write_map(&writer, 1);
+    lt_write_text(&writer, "received");
+    lt_write_uint(&writer, received);
+    if (writer.error)
+        lt_buffer_finish(&bytes); /* sending nothing closes the session */
+    lt_session_send(session, &bytes);
+}
+
+/* A piece of a document is kept until the last one is there; then the engine gets all of them as one request. */
+static void take_document(struct lt_session *session, struct lt_request *request)
+{
+    struct lt_error error;
+    uint32_t id = request->id;
+    uint64_t received = 0;
+    int code = lt_upload_join(session, &request->document_put, &received, &error);
+    if (code == LT_OK && !request->document_put.more) {
+        if (lt_dispatch_submit(session->server, &session->caller, request, &error))
+            send_error(session, true, id, &error);
+        return;
+    }
+    if (code)
+        refuse(session, true, id, &error);
+    else
+        answer_received(session, id, received);
+    lt_request_destroy(request);
 }
 
 /* Answers what is in memory already; false if it is not. */
@@ -247,6 +311,8 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
     if (!is_job(request->method)) {
         answer(session, request);
         lt_request_destroy(request);
+    } else if (request->method == LT_METHOD_DOCUMENT_PUT) {
+        take_document(session, request);
     } else if (answer_from_memory(session, request)) {
         lt_request_destroy(request);
     } else if (lt_dispatch_submit(session->server, &session->caller, request, &error)) {
@@ -279,7 +345,8 @@ static void finish_job(struct lt_server *server, struct lt_job *job)
         lt_caller_remove(caller, job);
         caller->finished(caller, job);
     }
-    free_job(job);
+    free_request(server, job->request);
+    lt_free(job);
     lt_server_job_done(server);
 }
 

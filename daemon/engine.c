@@ -1,4 +1,4 @@
-/* Lists: `queue` and `events` are shared under the mutex; `tasks` belongs to the thread. A cycle runs once for each
+/* Lists: `queue` is shared under the mutex; `tasks` belongs to the thread. A cycle runs once for each
  * model, over that model's tasks. A task that is paused keeps its logits and does no work until its client has read. */
 #include "daemon/engine.h"
 
@@ -8,9 +8,13 @@
 #include "daemon/cache.h"
 #include "daemon/clock.h"
 #include "daemon/cycle.h"
+#include "daemon/document_put.h"
+#include "daemon/documents.h"
 #include "daemon/explaining.h"
 #include "daemon/generation.h"
+#include "daemon/idle.h"
 #include "daemon/near.h"
+#include "daemon/outbox.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
@@ -20,12 +24,11 @@
 struct lt_engine {
     struct lt_served_model served[LT_MODELS_MAX];
     size_t served_count;
-    struct lt_counters *counters;
-    struct lt_cache *cache;
+    struct lt_refining_place place; /* store, cache, counters, type of latents */
+    struct lt_outbox outbox;
+    struct lt_idle *idle;
     struct lt_explaining *explaining;
     struct lt_near *near;
-    void (*wake_loop)(void *context);
-    void *context;
     pthread_t thread;
 
     pthread_mutex_t mutex;
@@ -33,69 +36,18 @@ struct lt_engine {
     struct lt_job *queue, **queue_end;
     size_t queue_count;
     bool stopping, woken, forgetting;
-    struct lt_event *events, **events_end;
 
     struct lt_task *tasks;
 };
 
-/* --- events --- */
-
-static void send_event(struct lt_engine *engine, struct lt_event *event)
-{
-    event->next = NULL;
-    pthread_mutex_lock(&engine->mutex);
-    *engine->events_end = event;
-    engine->events_end = &event->next;
-    pthread_mutex_unlock(&engine->mutex);
-    engine->wake_loop(engine->context);
-}
-
-/* The last word to a job. After it the engine no longer knows the job. */
-static void answer(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes)
-{
-    job->final.bytes = *bytes;
-    send_event(engine, &job->final);
-}
-
-static void answer_error(struct lt_engine *engine, struct lt_job *job, const struct lt_error *error)
-{
-    struct lt_buffer bytes;
-    struct lt_writer writer;
-    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
-    lt_writer_init(&writer, &bytes);
-    lt_write_error(&writer, true, job->request->id, error);
-    if (writer.error)
-        lt_buffer_finish(&bytes); /* empty: the loop sends its own out_of_memory */
-    lt_count(engine->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-    job->final.failed = true;
-    answer(engine, job, &bytes);
-}
-
-static void answer_code(struct lt_engine *engine, struct lt_job *job, int code)
-{
-    struct lt_error error;
-    lt_fail_code(&error, code);
-    answer_error(engine, job, &error);
-}
-
-/* Sends the writer's bytes as the job's answer, or what went wrong with them. */
-static void answer_written(struct lt_engine *engine, struct lt_job *job, struct lt_buffer *bytes, int code)
-{
-    if (code) {
-        lt_buffer_finish(bytes);
-        answer_code(engine, job, code);
-    } else {
-        answer(engine, job, bytes);
-    }
-}
-
 /* The last word of those who do more than a task; of near from its own thread. */
 static void answer_for(void *context, struct lt_job *job, struct lt_buffer *bytes, const struct lt_error *error)
 {
+    struct lt_engine *engine = context;
     if (error)
-        answer_error(context, job, error);
+        lt_outbox_answer_error(&engine->outbox, job, error);
     else
-        answer(context, job, bytes);
+        lt_outbox_answer(&engine->outbox, job, bytes, LT_OK);
 }
 
 /* --- ends of tasks --- */
@@ -111,7 +63,7 @@ static void remove_task(struct lt_engine *engine, struct lt_task *task)
 
 static void fail_task(struct lt_engine *engine, struct lt_task *task, int code)
 {
-    answer_code(engine, task->job, code);
+    lt_outbox_answer_code(&engine->outbox, task->job, code);
     remove_task(engine, task);
 }
 
@@ -128,33 +80,98 @@ static void finish_task(struct lt_engine *engine, struct lt_task *task)
     case LT_METHOD_SCORE:
         lt_reply_score(&writer, task);
         break;
+    case LT_METHOD_DOCUMENT_PUT:
+    case LT_METHOD_DOCUMENT_REMOVE:
+        lt_document_put_reply(&writer, task);
+        break;
+    case LT_METHOD_DOCUMENT_REFINE:
+        lt_refining_reply(&writer, task->job->request->id, task->refining_document,
+                          lt_clock_seconds() - task->job->received);
+        break;
     default:
         lt_reply_encoding(&writer, task);
     }
-    lt_task_settle(task, engine->counters);
-    answer_written(engine, task->job, &bytes, writer.error);
+    lt_task_settle(task, engine->place.counters);
+    lt_outbox_answer(&engine->outbox, task->job, &bytes, writer.error);
     remove_task(engine, task);
 }
 
 /* --- taking up jobs --- */
 
+/* Methods on documents that compute nothing. */
+static void look_at_documents(struct lt_engine *engine, struct lt_job *job, const struct lt_model *model)
+{
+    struct lt_error error;
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    if (lt_documents_look(engine->place.store, engine->place.latent_type, model, job->request, &writer, &error)) {
+        lt_buffer_finish(&bytes);
+        lt_outbox_answer_error(&engine->outbox, job, &error);
+    } else {
+        lt_outbox_answer(&engine->outbox, job, &bytes, LT_OK);
+    }
+}
+
+/* One change of a document at a time: the next one must know what the one before made. */
+static bool is_changing(const struct lt_engine *engine, const struct lt_request *request)
+{
+    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
+    for (const struct lt_task *task = engine->tasks; task; task = task->next)
+        if (task->put && strcmp(task->put->name, name) == 0)
+            return true;
+    return false;
+}
+
+static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_served_model *served,
+                       struct lt_task **ret_task, struct lt_error *error)
+{
+    enum lt_method method = job->request->method;
+    bool changes = method == LT_METHOD_DOCUMENT_PUT || method == LT_METHOD_DOCUMENT_REMOVE;
+    if (changes && is_changing(engine, job->request))
+        return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
+    struct lt_task *task = NULL;
+    int code = lt_task_create(job, served, &task, error);
+    if (code)
+        return code;
+    if (changes)
+        code = lt_document_put_create(task, engine->place.store, engine->place.wake, &task->put, error);
+    else if (method == LT_METHOD_DOCUMENT_REFINE)
+        code = lt_refining_create(&engine->place, served, job->request->document.name, job->request->document.version,
+                                  &task->refining_document, error);
+    if (code)
+        lt_task_destroy(task);
+    else
+        *ret_task = task;
+    return code;
+}
+
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
     struct lt_served_model *served = &engine->served[job->model];
-    if (job->request->method == LT_METHOD_NEAR) {
+    switch (job->request->method) {
+    case LT_METHOD_NEAR:
         lt_near_begin(engine->near, job, served);
         return;
-    }
-    if (job->request->method == LT_METHOD_EXPLAIN) {
+    case LT_METHOD_EXPLAIN:
         lt_explaining_begin(engine->explaining, job, served);
         return;
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_HISTORY:
+    case LT_METHOD_DOCUMENT_LIST:
+        look_at_documents(engine, job, served->model);
+        return;
+    default:
+        break;
     }
-    struct lt_task *task;
-    if (lt_task_create(job, served, &task, &error)) {
-        answer_error(engine, job, &error);
+    struct lt_task *task = NULL;
+    if (create_task(engine, job, served, &task, &error)) {
+        lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
+    lt_idle_note(engine->idle, task);
     struct lt_task **link = &engine->tasks; /* oldest first */
     while (*link)
         link = &(*link)->next;
@@ -165,7 +182,18 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 
 static bool is_waiting(const struct lt_task *task)
 {
+    if (task->put)
+        return lt_writing_waits(&task->put->writing);
+    if (task->refining_document)
+        return lt_refining_waits(task->refining_document);
     return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
+}
+
+/* What is on its way to the disk cannot be called back. */
+static bool is_cancelled(const struct lt_task *task)
+{
+    bool writing = task->put ? task->put->writing.begun : task->refining_document && is_waiting(task);
+    return atomic_load(&task->job->cancelled) && !writing;
 }
 
 /* Takes up the piece that was computed; ends what is done. */
@@ -179,14 +207,58 @@ static void advance_scoring(struct lt_engine *engine, struct lt_task *task)
         finish_task(engine, task);
 }
 
+/* Sends what `write` makes of the task, beside its answer. LT_ENOMEM, LT_ETOOLARGE. */
+static int notify(struct lt_engine *engine, const struct lt_task *task,
+                  void (*write)(struct lt_writer *writer, const struct lt_task *task))
+{
+    struct lt_buffer bytes;
+    struct lt_writer writer;
+    lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
+    lt_writer_init(&writer, &bytes);
+    write(&writer, task);
+    if (writer.error) {
+        lt_buffer_finish(&bytes);
+        return writer.error;
+    }
+    return lt_outbox_notify(&engine->outbox, task->job, &bytes);
+}
+
+/* Takes up the slice that was computed; ends what is done. */
+static void advance_put(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_error error;
+    bool done = false;
+    if (lt_document_put_advance(task, &done, &error)) {
+        lt_outbox_answer_error(&engine->outbox, task->job, &error);
+        remove_task(engine, task);
+    } else if (done) {
+        finish_task(engine, task);
+    } else if (lt_document_put_progress_is_due(task)) {
+        (void)notify(engine, task, lt_document_put_progress); /* the next one will say more */
+    }
+}
+
+static void advance_refining(struct lt_engine *engine, struct lt_task *task)
+{
+    struct lt_error error;
+    bool done = false;
+    if (lt_refining_step(task->refining_document, &done, &error)) {
+        lt_outbox_answer_error(&engine->outbox, task->job, &error);
+        remove_task(engine, task);
+    } else if (done) {
+        lt_count(engine->place.counters, LT_COUNTER_OPERATIONS, lt_refining_operations(task->refining_document));
+        finish_task(engine, task);
+    }
+}
+
 static void observe_token(struct lt_engine *engine, struct lt_task *task)
 {
     double now = lt_clock_seconds();
     bool was_paused = atomic_exchange(&task->job->was_paused, false);
     if (task->last_token == 0)
-        lt_observe(engine->counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
+        lt_observe(engine->place.counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
     else if (!was_paused)
-        lt_observe(engine->counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
+        lt_observe(engine->place.counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
     task->last_token = now;
 }
 
@@ -199,27 +271,12 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         return;
     }
     observe_token(engine, task);
-    const char *text;
-    size_t bytes;
-    lt_answer_text_take(&task->text, task->finish_reason != NULL, &text, &bytes);
-    if (bytes && task->job->request->generate.stream) {
-        struct lt_event *event = lt_calloc(1, sizeof *event);
-        if (!event) {
-            fail_task(engine, task, LT_ENOMEM);
-            return;
-        }
-        struct lt_writer writer;
-        event->job = task->job;
-        lt_buffer_init(&event->bytes, LT_REPLY_BYTES_MAX);
-        lt_writer_init(&writer, &event->bytes);
-        lt_reply_token(&writer, task->job->request->id, text, bytes);
-        if (writer.error) {
-            lt_buffer_finish(&event->bytes);
-            lt_free(event);
-            fail_task(engine, task, writer.error);
-            return;
-        }
-        send_event(engine, event);
+    lt_answer_text_take(&task->text, task->finish_reason != NULL, &task->piece, &task->piece_bytes);
+    if (task->piece_bytes && task->job->request->generate.stream)
+        code = notify(engine, task, lt_reply_token);
+    if (code) {
+        fail_task(engine, task, code);
+        return;
     }
     if (task->finish_reason)
         finish_task(engine, task);
@@ -228,6 +285,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 /* Computes for all tasks of one model that have work, then lets each of them take its next step. */
 static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 {
+    const struct lt_cycle_place place = {engine->place.store, engine->place.cache, engine->place.latent_type};
     size_t most = 0, count = 0;
     for (struct lt_task *task = engine->tasks; task; task = task->next)
         most += task->served == served;
@@ -240,12 +298,12 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             continue;
         if (!tasks)
             fail_task(engine, task, LT_ENOMEM);
-        else if (atomic_load(&task->job->cancelled))
+        else if (is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
         else if (!is_waiting(task))
             tasks[count++] = task;
     }
-    int code = count ? lt_cycle_compute(engine->cache, served, tasks, count) : LT_OK;
+    int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
     for (size_t i = 0; i < count; i++) {
         struct lt_task *task = tasks[i];
         if (code) {
@@ -255,6 +313,10 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         task->fresh_count = task->feed_count = 0;
         if (task->job->request->method == LT_METHOD_SCORE)
             advance_scoring(engine, task);
+        else if (task->put)
+            advance_put(engine, task);
+        else if (task->refining_document)
+            advance_refining(engine, task);
         else if (!lt_task_generates(task))
             finish_task(engine, task);
         else if (!atomic_load(&task->job->paused))
@@ -268,7 +330,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 static bool has_work(const struct lt_engine *engine)
 {
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (!is_waiting(task) || atomic_load(&task->job->cancelled))
+        if (!is_waiting(task) || is_cancelled(task))
             return true;
     return lt_explaining_has_work(engine->explaining);
 }
@@ -277,7 +339,7 @@ static void answer_everything(struct lt_engine *engine, struct lt_job *job)
 {
     for (struct lt_job *next; job; job = next) {
         next = job->queue_next;
-        answer_code(engine, job, LT_ECANCELLED);
+        lt_outbox_answer_code(&engine->outbox, job, LT_ECANCELLED);
     }
     while (engine->tasks)
         fail_task(engine, engine->tasks, LT_ECANCELLED);
@@ -289,7 +351,8 @@ static void *run(void *context)
     struct lt_engine *engine = context;
     for (;;) {
         pthread_mutex_lock(&engine->mutex);
-        while (!engine->queue && !engine->stopping && !engine->woken && !has_work(engine))
+        while (!engine->queue && !engine->stopping && !engine->woken && !has_work(engine) &&
+               !lt_idle_has_work(engine->idle))
             pthread_cond_wait(&engine->wake, &engine->mutex);
         struct lt_job *job = engine->queue;
         engine->queue = NULL;
@@ -300,6 +363,7 @@ static void *run(void *context)
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
+            (void)lt_store_flush(engine->place.store); /* so that no writer looks for a task that is gone */
             answer_everything(engine, job);
             return NULL;
         }
@@ -312,6 +376,8 @@ static void *run(void *context)
         for (size_t i = 0; i < engine->served_count; i++)
             run_cycle(engine, &engine->served[i]);
         lt_explaining_step(engine->explaining);
+        if (!has_work(engine) && lt_idle_has_work(engine->idle))
+            lt_idle_step(engine->idle);
     }
 }
 
@@ -334,12 +400,7 @@ int lt_engine_submit(struct lt_engine *engine, struct lt_job *job)
 
 struct lt_event *lt_engine_take_events(struct lt_engine *engine)
 {
-    pthread_mutex_lock(&engine->mutex);
-    struct lt_event *events = engine->events;
-    engine->events = NULL;
-    engine->events_end = &engine->events;
-    pthread_mutex_unlock(&engine->mutex);
-    return events;
+    return lt_outbox_take(&engine->outbox);
 }
 
 void lt_engine_forget(struct lt_engine *engine)
@@ -359,12 +420,19 @@ void lt_engine_wake(struct lt_engine *engine)
     pthread_mutex_unlock(&engine->mutex);
 }
 
+static void wake(void *engine)
+{
+    lt_engine_wake(engine);
+}
+
 static void free_engine(struct lt_engine *engine)
 {
     lt_near_destroy(engine->near);
     for (size_t i = 0; i < engine->served_count; i++)
         lt_served_model_finish(&engine->served[i]);
-    lt_cache_destroy(engine->cache);
+    lt_idle_destroy(engine->idle);
+    lt_cache_destroy(engine->place.cache);
+    lt_outbox_finish(&engine->outbox);
     lt_explaining_destroy(engine->explaining);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);
@@ -376,30 +444,33 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     struct lt_engine *engine = lt_calloc(1, sizeof *engine);
     if (!engine)
         return LT_ENOMEM;
-    engine->counters = options->counters;
-    engine->wake_loop = options->wake_loop;
-    engine->context = options->context;
+    engine->place = (struct lt_refining_place){.store = options->store,
+                                               .counters = options->counters,
+                                               .latent_type = options->latent_type,
+                                               .wake = {wake, engine}};
+    lt_outbox_init(&engine->outbox, options->counters, options->wake_loop, options->context);
     engine->queue_end = &engine->queue;
-    engine->events_end = &engine->events;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->cache);
+    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->place.cache);
+    if (code == LT_OK)
+        code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {
-        code = lt_served_model_init(&engine->served[i], options->models[i], options->threads,
+        code = lt_served_model_init(&engine->served[i], options->models[i], options->store, options->threads,
                                     options->state_bytes / options->model_count);
         engine->served_count += code == LT_OK;
     }
-    const struct lt_explaining_options explaining = {.store = options->store,
-                                                     .latent_type = options->latent_type,
-                                                     .counters = engine->counters,
-                                                     .cache = engine->cache,
+    const struct lt_explaining_options explaining = {.store = engine->place.store,
+                                                     .latent_type = engine->place.latent_type,
+                                                     .counters = engine->place.counters,
+                                                     .cache = engine->place.cache,
                                                      .served = engine->served,
                                                      .served_count = engine->served_count,
                                                      .answer = answer_for,
                                                      .context = engine};
     if (code == LT_OK)
         code = lt_explaining_create(&explaining, &engine->explaining);
-    const struct lt_near_options near = {options->store, options->latent_type, answer_for, engine};
+    const struct lt_near_options near = {engine->place.store, engine->place.latent_type, answer_for, engine};
     if (code == LT_OK)
         code = lt_near_create(&near, &engine->near);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)

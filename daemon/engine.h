@@ -32,8 +32,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
  * collected are lost, so collect them and stop submitting before. NULL is allowed. Loop thread. */
 void lt_engine_destroy(struct lt_engine *engine);
 
-/* Hands over a job (generate, encode, score). LT_EBUSY when LT_ENGINE_QUEUE_MAX jobs wait: the job stays the
- * caller's. */
+/* Hands over a job: any method that computes, and those on documents. LT_EBUSY when LT_ENGINE_QUEUE_MAX jobs wait: the
+ * job stays the caller's. */
 int lt_engine_submit(struct lt_engine *engine, struct lt_job *job);
 
 /* Takes all waiting events, oldest first, as a list. Loop thread. */

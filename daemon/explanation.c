@@ -240,7 +240,8 @@ static int begin_run(struct lt_explanation *explanation)
 static int advance_run(struct lt_explanation *explanation)
 {
     struct lt_task *task = explanation->task;
-    int code = lt_cycle_compute(explanation->caches[explanation->way], task->served, &task, 1);
+    const struct lt_cycle_place place = {.cache = explanation->caches[explanation->way]};
+    int code = lt_cycle_compute(&place, task->served, &task, 1);
     if (code)
         return code;
     note_cycle(explanation);

@@ -21,6 +21,8 @@ static void extend_span(struct lt_task *task, uint32_t token)
     task->fresh = &task->answer_span;
     task->fresh_starts = &continues_segment;
     task->fresh_latents = task->answer_latent;
+    task->fresh_refining = NULL;
+    task->fresh_refined = NULL;
     task->fresh_count = 1;
     task->open_count = 0;
     task->receipt.completion_spans++;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "daemon/documents.h"
 #include "daemon/texts.h"
 #include "proto/alloc.h"
 
@@ -21,21 +22,33 @@ static int append(struct lt_prompt *prompt, const uint32_t *tokens, size_t count
     return LT_OK;
 }
 
+/* Tokens that there is room for, if the prompt must fit the context: one is left for the answer. */
+static size_t room(const struct lt_prompt *prompt, const struct lt_model *model)
+{
+    size_t context = lt_model_shape(model)->context, used = prompt->count + 1;
+    return used + 1 < context ? context - used - 1 : 0;
+}
+
 /* control: token that opens the segment, or NULL for bare text. */
 static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *served, const uint32_t *control,
                        const struct lt_segment *segment, struct lt_error *error)
 {
     const uint32_t *tokens = NULL;
+    uint32_t *stored = NULL;
     size_t count = 0;
     int code = LT_OK;
-    if (segment)
+    if (segment && segment->stored)
+        code = lt_documents_tokens(served->store, served->model, segment, room(prompt, served->model), &stored, &count,
+                                   &prompt->versions[prompt->segments], error);
+    else if (segment)
         code = lt_texts_tokenize(served->texts, segment->text, segment->bytes, &tokens, &count, error);
     if (code)
         return code;
     if (control)
         code = append(prompt, control, 1);
     if (code == LT_OK)
-        code = append(prompt, tokens, count);
+        code = append(prompt, stored ? stored : tokens, count);
+    lt_free(stored);
     if (code)
         return lt_fail_code(error, code);
     prompt->ends[prompt->segments++] = prompt->count;

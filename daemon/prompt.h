@@ -8,6 +8,7 @@
 
 #include "daemon/served_model.h"
 #include "proto/messages.h"
+#include "storage/store.h"
 
 struct lt_prompt {
     uint32_t *tokens; /* [count] */
@@ -15,11 +16,13 @@ struct lt_prompt {
     size_t capacity;
     size_t ends[LT_SEGMENTS_MAX + 1]; /* token index where each segment ends */
     size_t segments;
+    uint32_t versions[LT_SEGMENTS_MAX + 1]; /* of segments that are stored documents */
 };
 
 /* Makes the prompt of a generate, encode or score request. Text to encode, and text to score in pieces, is bare: it has
- * no control token. LT_EUTF8, LT_ECONTEXT if it must fit the model's context and does not, LT_ENOMEM; `error` is
- * filled. The prompt must be finished in either case. */
+ * no control token. Segments that are stored documents are read from the store. LT_EUTF8, LT_ECONTEXT if it must fit
+ * the model's context and does not, LT_ENOMEM, and those of lt_documents_tokens; `error` is filled. The prompt must be
+ * finished in either case. */
 int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
                    struct lt_error *error);
 void lt_prompt_finish(struct lt_prompt *prompt);

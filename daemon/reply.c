@@ -18,13 +18,13 @@ static void write_count(struct lt_writer *writer, const char *name, uint64_t cou
     lt_write_uint(writer, count);
 }
 
-void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes)
+void lt_reply_token(struct lt_writer *writer, const struct lt_task *task)
 {
     lt_write_notification(writer, "token");
     lt_write_map(writer, 2);
-    write_count(writer, "id", id);
+    write_count(writer, "id", task->job->request->id);
     lt_write_text(writer, "text");
-    lt_write_text_bytes(writer, text, bytes);
+    lt_write_text_bytes(writer, task->piece, task->piece_bytes);
 }
 
 void lt_reply_token_text(struct lt_writer *writer, const struct lt_model *model, const uint32_t *tokens, uint32_t count)
@@ -100,9 +100,10 @@ static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *t
 void lt_reply_usage(struct lt_writer *writer, const struct lt_task *task)
 {
     lt_write_text(writer, "usage");
-    lt_write_map(writer, 7);
+    lt_write_map(writer, 8);
     write_prompt_usage(writer, task);
     write_count(writer, "restored_spans", task->receipt.restored_spans);
+    write_count(writer, "refined_spans", task->receipt.refined_spans);
     write_count(writer, "completion_tokens", task->receipt.completion_tokens);
     write_count(writer, "completion_spans", task->receipt.completion_spans);
 }
@@ -134,7 +135,7 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_receipt *receipt = &task->receipt;
     lt_write_response(writer, task->job->request->id);
-    lt_write_map(writer, 7);
+    lt_write_map(writer, 8);
     lt_write_text(writer, "text");
     lt_write_text_bytes(writer, (const char *)task->text.text.data, task->text.text.size);
     lt_write_text(writer, "finish_reason");
@@ -150,6 +151,9 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
     write_stage_times(writer, task);
 
     write_operations(writer, receipt);
+    lt_write_text(writer, "ops_saved");
+    lt_write_map(writer, 1);
+    write_count(writer, "refine", receipt->saved_operations);
     lt_reply_spans(writer, task, false);
 }
 

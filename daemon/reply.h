@@ -6,8 +6,8 @@
 #include "daemon/task.h"
 #include "proto/writer.h"
 
-/* ["token", {id, text}] */
-void lt_reply_token(struct lt_writer *writer, uint32_t id, const char *text, size_t bytes);
+/* ["token", {id, text}], with the task's piece. */
+void lt_reply_token(struct lt_writer *writer, const struct lt_task *task);
 
 /* The text of tokens as a person reads it: control tokens by name, bytes that are no UTF-8 replaced. One string. */
 void lt_reply_token_text(struct lt_writer *writer, const struct lt_model *model, const uint32_t *tokens,

@@ -133,6 +133,7 @@ static void write_limits(struct lt_writer *writer)
         {"connections", LT_CONNECTIONS_MAX},       {"requests_of_a_connection", LT_CONNECTION_REQUESTS_MAX},
         {"waiting_requests", LT_ENGINE_QUEUE_MAX}, {"segments", LT_SEGMENTS_MAX},
         {"max_tokens", LT_GENERATE_TOKENS_MAX},    {"latent_keys", LT_LATENT_KEYS_MAX},
+        {"document_bytes", LT_DOCUMENT_BYTES_MAX}, {"document_versions", LT_DOCUMENT_VERSIONS_MAX},
     };
     lt_write_text(writer, "limits");
     lt_write_map(writer, sizeof limits / sizeof *limits);
@@ -165,13 +166,18 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     write_string(writer, "default_model", lt_model_name(server->models[0]));
 }
 
+static void write_fingerprint(struct lt_writer *writer, const char *name, const struct lt_model *model,
+                              const uint8_t *fingerprint)
+{
+    char digits[2 * LT_FINGERPRINT_BYTES + 1];
+    sodium_bin2hex(digits, sizeof digits, fingerprint, LT_FINGERPRINT_BYTES);
+    write_string(writer, name, lt_model_has_encoder(model) ? digits : NULL);
+}
+
 static void write_model(struct lt_writer *writer, const struct lt_model *model, bool is_default)
 {
     const struct lt_model_shape *shape = lt_model_shape(model);
-    char fingerprint[2 * LT_FINGERPRINT_BYTES + 1];
-    if (lt_model_has_encoder(model))
-        sodium_bin2hex(fingerprint, sizeof fingerprint, lt_model_encoder_fingerprint(model), LT_FINGERPRINT_BYTES);
-    lt_write_map(writer, 12);
+    lt_write_map(writer, 13);
     write_string(writer, "name", lt_model_name(model));
     write_string(writer, "architecture", lt_model_architecture(model));
     write_count(writer, "parameters", lt_model_parameters(model));
@@ -182,7 +188,8 @@ static void write_model(struct lt_writer *writer, const struct lt_model *model, 
     write_count(writer, "vocabulary", shape->vocabulary);
     write_count(writer, "span_minimum", shape->span_minimum);
     write_count(writer, "span_maximum", shape->span_maximum);
-    write_string(writer, "encoder_fingerprint", lt_model_has_encoder(model) ? fingerprint : NULL);
+    write_fingerprint(writer, "encoder_fingerprint", model, lt_model_encoder_fingerprint(model));
+    write_fingerprint(writer, "refiner_fingerprint", model, lt_model_refiner_fingerprint(model));
     lt_write_text(writer, "default");
     lt_write_bool(writer, is_default);
 }

@@ -8,10 +8,11 @@
 
 #define TEXTS_SHARE 16 /* one part in so many of the budget */
 
-int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, uint32_t threads, uint64_t state_bytes)
+int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, struct lt_store *store,
+                         uint32_t threads, uint64_t state_bytes)
 {
     uint64_t text_bytes = state_bytes / TEXTS_SHARE;
-    *served = (struct lt_served_model){.model = model};
+    *served = (struct lt_served_model){.model = model, .store = store};
     int code = lt_workspace_create(model, &served->workspace);
     if (code == LT_OK)
         code = lt_workspace_set_threads(served->workspace, threads);

@@ -42,6 +42,7 @@ struct lt_server {
     size_t pool_count;                 /* those of them that the pool has */
     struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
     size_t transfer_count;             /* packs on their way */
+    size_t upload_bytes;               /* of documents on their way in, here and in the engine */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */

@@ -6,6 +6,7 @@
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
+#include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
@@ -244,6 +245,7 @@ void lt_session_close(struct lt_session *session)
         return;
     session->closed = true;
     lt_caller_abandon(&session->caller, session->server->engine);
+    lt_upload_drop(session);
     if (session->previous)
         session->previous->next = session->next;
     else

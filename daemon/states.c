@@ -6,6 +6,8 @@
 
 #include "proto/alloc.h"
 
+#define WORTH_REMINDING 8 /* spans that are not mixed again, at least, for going on inside a segment */
+
 struct state {
     struct state *next;
     struct lt_sequence *sequence;
@@ -81,16 +83,27 @@ static size_t common(const struct state *state, const struct lt_cache_span *span
     return same;
 }
 
-/* How many of the common spans can be gone on from: the refiner remembers the last segment only, so it is all of the
- * state, or what ends where the prompt begins a segment. */
+/* Of the `known` spans that a prompt begins with, how many stand in the segment that goes on behind them. */
+static size_t in_open_segment(const uint8_t *starts, size_t known, size_t count)
+{
+    size_t spans = 0;
+    if (known == 0 || (known < count && starts[known]))
+        return 0;
+    while (!starts[known - spans - 1])
+        spans++;
+    return spans + 1;
+}
+
+/* Where a prompt goes on from a state: behind all that they have in common, unless a segment begins hardly before it,
+ * where the refiner need not be reminded of anything. */
 static size_t usable(const struct state *state, const struct lt_cache_span *spans, const uint8_t *starts, size_t count)
 {
-    size_t same = common(state, spans, starts, count);
+    size_t same = common(state, spans, starts, count), boundary = same;
     if (same == state->count)
         return same;
-    while (same > 0 && (same == count || !starts[same]))
-        same--;
-    return same;
+    while (boundary > 0 && (boundary == count || !starts[boundary]))
+        boundary--;
+    return same - boundary >= WORTH_REMINDING ? same : boundary;
 }
 
 /* The state that most of the prompt can go on from, moved to the front; NULL if there is none. */
@@ -129,8 +142,10 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
         lt_sequence_destroy(sequence);
         return code;
     }
+    size_t open = state && known == state->count ? 0 : in_open_segment(starts, known, count);
     bool resumed = state && known == count && lt_sequence_resume(sequence, state->sequence, logits);
-    *ret_beginning = (struct lt_beginning){sequence, known, states->age, resumed};
+    *ret_beginning = (struct lt_beginning){
+        .sequence = sequence, .spans = known, .age = states->age, .forgotten = open, .resumed = resumed};
     return LT_OK;
 }
 

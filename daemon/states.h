@@ -26,11 +26,12 @@ void lt_states_destroy(struct lt_states *states);
 struct lt_beginning {
     struct lt_sequence *sequence; /* holds `spans` spans of the prompt, with room for all and `answer` more */
     size_t spans;
-    uint64_t age; /* of the states: how often they were cleared */
-    bool resumed; /* nothing is left to be decoded either: the logits of the next token are there */
+    uint64_t age;     /* of the states: how often they were cleared */
+    size_t forgotten; /* of them, the last that stand in a segment that goes on: the refiner must see them again */
+    bool resumed;     /* nothing is left to be decoded either: the logits of the next token are there */
 };
 
-/* Goes on from the state of the longest beginning of the prompt that is known and can be gone on from, or from nothing.
+/* Goes on from the state of the longest beginning of the prompt that is known, or from nothing.
  * `starts` says where segments begin; `logits` has room for [vocabulary]. The sequence is the caller's. LT_ENOMEM. */
 int lt_states_begin(struct lt_states *states, const struct lt_model *model, const struct lt_cache_span *spans,
                     const uint8_t *starts, size_t count, size_t answer, float *logits,

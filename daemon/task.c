@@ -1,6 +1,8 @@
 #include "daemon/task.h"
 
 #include "daemon/clock.h"
+#include "daemon/document_put.h"
+#include "daemon/refining.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
 #include "daemon/texts.h"
@@ -10,6 +12,11 @@
 bool lt_task_generates(const struct lt_task *task)
 {
     return task->job->request->method == LT_METHOD_GENERATE;
+}
+
+static bool has_prompt(enum lt_method method)
+{
+    return method == LT_METHOD_GENERATE || method == LT_METHOD_ENCODE || method == LT_METHOD_SCORE;
 }
 
 void lt_task_settle(struct lt_task *task, struct lt_counters *counters)
@@ -22,6 +29,7 @@ void lt_task_settle(struct lt_task *task, struct lt_counters *counters)
              receipt->encode_operations + receipt->refine_operations + receipt->mix_operations +
                  receipt->decode_operations);
     lt_count(counters, LT_COUNTER_SPANS_RESTORED, receipt->restored_spans);
+    lt_count(counters, LT_COUNTER_REFINED_SPANS, receipt->refined_spans);
     if (!lt_task_generates(task) || !task->served->states)
         return;
     lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->states_age, task->sequence);
@@ -34,6 +42,10 @@ static void forget_spans(struct lt_task *task)
     lt_free(task->starts);
     lt_free(task->latents);
     lt_free(task->prompt_closed);
+    lt_free(task->refining);
+    lt_free(task->refined);
+    task->refining = NULL;
+    task->refined = NULL;
     task->spans = NULL;
     task->starts = NULL;
     task->latents = NULL;
@@ -47,6 +59,8 @@ void lt_task_destroy(struct lt_task *task)
         return;
     lt_prompt_finish(&task->prompt);
     forget_spans(task);
+    lt_document_put_destroy(task->put);
+    lt_refining_destroy(task->refining_document);
     lt_free(task->scoring.piece);
     lt_free(task->scoring.nats);
     lt_sequence_destroy(task->sequence);
@@ -144,6 +158,10 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     bool generates = request->method == LT_METHOD_GENERATE;
     lt_answer_text_init(&task->text, generates ? request->generate.stop : NULL,
                         generates ? request->generate.stop_count : 0);
+    if (!has_prompt(request->method)) {
+        *ret_task = task;
+        return LT_OK;
+    }
     double began = lt_clock_seconds();
     lt_texts_enter(served->texts, job->space.salt, job->space.salt_bytes);
     int code = lt_prompt_make(served, request, &task->prompt, error);

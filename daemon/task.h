@@ -25,9 +25,14 @@ struct lt_receipt {
     double first_token;                                   /* seconds from request to first token, 0 before it */
     size_t cached_tokens;                                 /* of the prompt's spans that hit */
     size_t hits, misses;                                  /* of the prompt's spans */
-    size_t restored_spans; /* of the prompt: mixed before, for another prompt that began alike */
+    size_t restored_spans;     /* of the prompt: mixed before, for another prompt that began alike */
+    size_t refined_spans;      /* of the others: refined before, and stored */
+    uint64_t saved_operations; /* that the refiner did not do for these */
     uint32_t completion_tokens, completion_spans;
 };
+
+struct lt_document_put;
+struct lt_refining;
 
 struct lt_score {
     uint64_t tokens;
@@ -54,7 +59,9 @@ struct lt_task {
     struct lt_cache_span *spans; /* [span_count] of the prompt, or of the piece that is scored */
     uint8_t *starts;             /* [span_count] 1 where a segment begins */
     size_t span_count;
-    float *latents; /* [span_count][D]; freed after the first cycle */
+    float *latents;    /* [span_count][D]; freed after the first cycle */
+    uint8_t *refining; /* [span_count] enum lt_refiner_work, and */
+    float *refined;    /* [span_count][D] the refined latents that were stored; NULL if none were looked for */
 
     /* The answer; generate only. */
     struct lt_sequence *sequence;
@@ -66,15 +73,21 @@ struct lt_task {
     uint32_t open_count;
     struct lt_cache_span answer_span; /* the span that the newest token closed */
     float *answer_latent;             /* [D] */
-    const char *finish_reason;        /* NULL while it runs */
-    double last_token;                /* lt_clock_seconds; 0 before the first */
+    const char *piece;                /* [piece_bytes] of the text, to be sent */
+    size_t piece_bytes;
+    const char *finish_reason; /* NULL while it runs */
+    double last_token;         /* lt_clock_seconds; 0 before the first */
 
-    struct lt_scoring scoring; /* score only */
+    struct lt_scoring scoring;             /* score only */
+    struct lt_document_put *put;           /* doc.put and doc.remove only */
+    struct lt_refining *refining_document; /* doc.refine only */
 
     /* This cycle's work. */
     struct lt_cache_span *fresh; /* [fresh_count] spans to resolve and mix */
     const uint8_t *fresh_starts;
     const float *fresh_latents;
+    const uint8_t *fresh_refining; /* NULL: the refiner does all */
+    const float *fresh_refined;
     size_t fresh_count;
     const uint32_t *feed;         /* [feed_count] tokens to decode */
     uint32_t *feed_closed;        /* [feed_count] */
@@ -87,8 +100,8 @@ struct lt_task {
     struct lt_receipt receipt;
 };
 
-/* Tokenizes and cuts the job's prompt and prepares the first cycle. On failure `error` is filled and nothing is left
- * over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM. */
+/* Tokenizes and cuts the job's prompt, if it has one, and prepares the first cycle. On failure `error` is filled and
+ * nothing is left over: LT_EUTF8, LT_ECONTEXT, LT_EPARAM, LT_ENOMEM, and those of lt_documents_tokens. */
 int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt_task **ret_task,
                    struct lt_error *error);
 void lt_task_destroy(struct lt_task *task);

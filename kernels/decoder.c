@@ -151,7 +151,7 @@ static void run_chunk(struct lt_workspace *workspace)
     for (uint32_t layer = 0; layer < decoder->count; layer++) {
         if (layer == decoder->count - 1)
             lt_recall_look(workspace);
-        lt_layer_project(workspace, &decoder->layers[layer]);
+        lt_layer_project(workspace, &decoder->layers[layer], LT_PROJECT_ALL);
         attend(workspace, layer);
         lt_layer_finish(workspace, &decoder->layers[layer]);
     }

@@ -85,7 +85,7 @@ static void run_items(struct lt_workspace *workspace, void *all, size_t first, s
         chunk = chunk_of(items + done, end - done);
         embed(workspace, items + done, chunk);
         for (uint32_t layer = 0; layer < encoder->count; layer++) {
-            lt_layer_project(workspace, &encoder->layers[layer]);
+            lt_layer_project(workspace, &encoder->layers[layer], LT_PROJECT_ALL);
             attend(workspace);
             lt_layer_finish(workspace, &encoder->layers[layer]);
         }

@@ -35,15 +35,19 @@ static void put_tokenizer(crypto_generichash_state *state, const struct lt_token
     }
 }
 
-static void put_tensors(crypto_generichash_state *state, const struct lt_gguf *gguf)
+static bool begins(struct lt_gguf_text name, const char *prefix)
 {
-    static const char embedding[] = "token_embd.weight", prefix[] = "encoder.";
+    size_t bytes = strlen(prefix);
+    return name.bytes >= bytes && memcmp(name.text, prefix, bytes) == 0;
+}
+
+/* Those whose names begin with one of two texts. */
+static void put_tensors(crypto_generichash_state *state, const struct lt_gguf *gguf, const char *one, const char *other)
+{
     for (size_t i = 0; i < lt_gguf_tensor_count(gguf); i++) {
         const struct lt_gguf_tensor *tensor = lt_gguf_tensor_at(gguf, i);
         struct lt_gguf_text name = tensor->name;
-        bool is_embedding = name.bytes == sizeof embedding - 1 && memcmp(name.text, embedding, name.bytes) == 0;
-        bool is_encoder = name.bytes >= sizeof prefix - 1 && memcmp(name.text, prefix, sizeof prefix - 1) == 0;
-        if (!is_embedding && !is_encoder)
+        if (!begins(name, one) && !begins(name, other))
             continue;
         put_u32(state, "type", (uint32_t)tensor->type);
         put(state, "inputs", 6, &tensor->inputs, sizeof tensor->inputs);
@@ -67,6 +71,21 @@ void lt_fingerprint_encoder(const struct lt_gguf *gguf, const struct lt_model_sh
     put_u32(&state, "heads", shape->heads);
     put_u32(&state, "encoder.layers", shape->encoder_layers);
     put(&state, "epsilon", 7, &epsilon, sizeof epsilon);
-    put_tensors(&state, gguf);
+    put_tensors(&state, gguf, "token_embd.weight", "encoder.");
+    crypto_generichash_final(&state, ret_fingerprint, LT_FINGERPRINT_BYTES);
+}
+
+void lt_fingerprint_refiner(const struct lt_gguf *gguf, const struct lt_model_shape *shape, float epsilon,
+                            float rope_base, uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, LT_FINGERPRINT_BYTES);
+    put(&state, "format", 6, "latentd refiner 1", 17);
+    put_u32(&state, "width", shape->width);
+    put_u32(&state, "heads", shape->heads);
+    put_u32(&state, "refiner.layers", shape->refiner_layers);
+    put(&state, "epsilon", 7, &epsilon, sizeof epsilon);
+    put(&state, "rope.base", 9, &rope_base, sizeof rope_base);
+    put_tensors(&state, gguf, "refiner.", "refiner.");
     crypto_generichash_final(&state, ret_fingerprint, LT_FINGERPRINT_BYTES);
 }

@@ -10,4 +10,8 @@ void lt_fingerprint_encoder(const struct lt_gguf *gguf, const struct lt_model_sh
                             const struct lt_tokenizer *tokenizer, struct lt_gguf_text rule,
                             uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES]);
 
+/* The same of the refiner. */
+void lt_fingerprint_refiner(const struct lt_gguf *gguf, const struct lt_model_shape *shape, float epsilon,
+                            float rope_base, uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES]);
+
 #endif

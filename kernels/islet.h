@@ -77,12 +77,22 @@ size_t lt_sequence_spans(const struct lt_sequence *sequence);
 
 /* --- refine and mix: latents -> states that the decoder attends to --- */
 
+/* What the refiner has to do for a latent. */
+enum lt_refiner_work {
+    LT_REFINE,         /* all of it */
+    LT_REFINE_KEYS,    /* the refined latent is given; what latents behind it in the segment attend to is made */
+    LT_REFINE_NOTHING, /* it is given, and so are all behind it in the segment */
+};
+
 struct lt_mix_item {
     struct lt_sequence *sequence; /* each at most once a call */
     const float *latents;         /* [count][D], in the precision in which they are stored, widened to float */
     const uint8_t *starts; /* [count] 1 where a latent begins a new segment (the refiner does not look past it) */
     size_t count;
+    const uint8_t *refining;    /* [count] enum lt_refiner_work; NULL: LT_REFINE */
+    const float *refined;       /* [count][D] refined latents, where they are given; NULL if none is */
     uint64_t refine_operations; /* written */
+    uint64_t saved_operations;  /* written: that the refiner would have done without what is given */
     uint64_t mix_operations;    /* written */
     double refine_seconds;      /* written: the whole call's time in the refiner, and in the mixer */
     double mix_seconds;
@@ -90,6 +100,20 @@ struct lt_mix_item {
 
 /* Appends latents to sequences. LT_ENOMEM: no sequence was changed. */
 int lt_mix(struct lt_workspace *workspace, struct lt_mix_item *items, size_t count);
+
+struct lt_refine_item {
+    struct lt_sequence *sequence; /* whose newest segment goes on with them */
+    const float *latents;         /* [count][D] as in a mix */
+    size_t count;
+    size_t known;        /* of them, the first that many have been refined */
+    float *refined;      /* [count][D] those are given, the others are written; NULL if all are known */
+    uint64_t operations; /* written */
+};
+
+/* Refines latents without mixing them: the same to the last bit as what lt_mix would mix. With all of them known it
+ * only reminds the refiner of what a mix will attend to: of latents that are mixed and that the sequence, truncated or
+ * copied, knows no more. LT_ENOMEM. */
+int lt_refine(struct lt_workspace *workspace, struct lt_refine_item *item);
 
 /* --- decode: raw tokens + mixed latents -> logits of the next token --- */
 

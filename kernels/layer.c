@@ -3,17 +3,20 @@
 
 #include "kernels/norm.h"
 
-void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *layer)
+void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *layer, enum lt_projection projection)
 {
     size_t rows = workspace->row_count, heads = workspace->shape->heads;
     float epsilon = workspace->weights->epsilon;
     lt_rms_norm(workspace->x, layer->attention_norm, epsilon, rows, workspace->shape->width, workspace->normed);
-    lt_gemm(workspace->crew, &layer->query, workspace->normed, rows, workspace->query, false);
+    if (projection == LT_PROJECT_ALL)
+        lt_gemm(workspace->crew, &layer->query, workspace->normed, rows, workspace->query, false);
     lt_gemm(workspace->crew, &layer->key, workspace->normed, rows, workspace->key, false);
     lt_gemm(workspace->crew, &layer->value, workspace->normed, rows, workspace->value, false);
     if (!layer->query_norm)
         return;
-    lt_rms_norm(workspace->query, layer->query_norm, epsilon, rows * heads, workspace->head_width, workspace->query);
+    if (projection == LT_PROJECT_ALL)
+        lt_rms_norm(workspace->query, layer->query_norm, epsilon, rows * heads, workspace->head_width,
+                    workspace->query);
     lt_rms_norm(workspace->key, layer->key_norm, epsilon, rows * heads, workspace->head_width, workspace->key);
 }
 

@@ -6,9 +6,10 @@
 
 #include "kernels/workspace.h"
 
-/* normed = norm(x); query, key, value = their products; query and key normalised by head where the model
+/* normed = norm(x); query (unless KEYS), key, value = their products; query and key normalised by head where the model
  * does that. */
-void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *layer);
+enum lt_projection { LT_PROJECT_ALL, LT_PROJECT_KEYS };
+void lt_layer_project(struct lt_workspace *workspace, const struct lt_layer *layer, enum lt_projection projection);
 
 /* x += output(attended); x += feed-forward(norm(x)). */
 void lt_layer_finish(struct lt_workspace *workspace, const struct lt_layer *layer);

@@ -1,5 +1,5 @@
-/* Refiner and mixer: causal layers over latents, the first inside each segment, the second over the whole prompt; and
- * what the decoder will want from the result, computed once a span here instead of once a token there: the vector that
+/* The mixer: causal layers over the refined latents of the whole prompt (kernels/refiner.c makes them); and what the
+ * decoder will want from the result, computed once a span here instead of once a token there: the vector that
  * conditions tokens behind the span, and the keys and values of the decoder's attention to it.
  *
  * Rows of a chunk are in the order of each sequence, and are written to their layer's cache before any of them attends
@@ -7,93 +7,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "kernels/attention.h"
 #include "kernels/layer.h"
 #include "kernels/norm.h"
 #include "kernels/recall.h"
-#include "kernels/rope.h"
+#include "kernels/refiner.h"
 
 static double seconds(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-/* They differ in which cache and which place in it are a row's. */
-enum network { REFINER, MIXER };
-
-/* Where the row's cache is, and which place in it is the row's. */
-static const struct lt_slots *slots_of(const struct lt_workspace *workspace, enum network network, size_t layer,
-                                       size_t i)
-{
-    const struct lt_sequence *sequence = workspace->rows[i].sequence;
-    return network == REFINER ? &sequence->refiner[layer] : &sequence->mixer[layer];
-}
-
-static size_t slot_of(const struct lt_workspace *workspace, enum network network, size_t i)
-{
-    return network == REFINER ? workspace->rows[i].slot : (size_t)workspace->rows[i].position;
-}
-
-/* The row behind `first` from which on the refiner's slots are written anew: another segment. */
-static size_t segment_end(const struct lt_workspace *workspace, size_t first)
-{
-    size_t end = first + 1;
-    while (end < workspace->row_count && workspace->rows[end].slot > 0)
-        end++;
-    return end;
-}
-
-/* Rows first..end-1 attend to a layer's slots: each to itself and to what came before it. */
-static void attend(struct lt_workspace *workspace, enum network network, size_t index, size_t first, size_t end)
-{
-    struct lt_slots_query *queries = workspace->queries;
-    size_t width = workspace->shape->width, heads = workspace->shape->heads, head_width = workspace->head_width;
-    for (size_t i = first; i < end; i++) {
-        float *key = workspace->key + i * width, *query = workspace->query + i * width;
-        const float *turn = workspace->turns + i * head_width;
-        const struct lt_slots *slots = slots_of(workspace, network, index, i);
-        size_t slot = slot_of(workspace, network, i);
-        lt_rope_rotate(key, turn, heads, head_width, workspace->rotated);
-        lt_slots_write(slots, slot, workspace->rotated, workspace->value + i * width);
-        lt_rope_rotate(query, turn, heads, head_width, query);
-        queries[i - first] = (struct lt_slots_query){
-            .slots = slots,
-            .count = slot + 1,
-            .query = query,
-            .softmax = workspace->softmaxes + i * heads,
-            .out = workspace->attended + i * width,
-        };
-        lt_attention_begin(queries[i - first].softmax, heads, head_width, LT_ATTEND_ALWAYS, queries[i - first].out);
-    }
-    lt_slots_attend(queries, end - first);
-    for (size_t i = 0; i < end - first; i++)
-        lt_attention_end(queries[i].softmax, heads, head_width, queries[i].out);
-}
-
-static void run_layer(struct lt_workspace *workspace, enum network network, size_t index)
-{
-    const struct lt_stack *stack = network == REFINER ? &workspace->weights->refiner : &workspace->weights->mixer;
-    lt_layer_project(workspace, &stack->layers[index]);
-    for (size_t first = 0, end; first < workspace->row_count; first = end) {
-        end = network == REFINER ? segment_end(workspace, first) : workspace->row_count;
-        attend(workspace, network, index, first, end);
-    }
-    lt_layer_finish(workspace, &stack->layers[index]);
-}
-
-static void refine(struct lt_workspace *workspace)
-{
-    const struct lt_weights *weights = workspace->weights;
-    size_t width = workspace->shape->width, rows = workspace->row_count;
-    for (size_t i = 0; i < rows; i++)
-        memcpy(workspace->x + i * width, workspace->rows[i].latent, width * sizeof(float));
-    lt_workspace_turn(workspace, true);
-    for (uint32_t layer = 0; layer < weights->refiner.count; layer++)
-        run_layer(workspace, REFINER, layer);
-    lt_rms_norm(workspace->x, weights->refiner.norm, weights->epsilon, rows, width, workspace->x);
-    lt_rms_norm(workspace->x, NULL, weights->epsilon, rows, width, workspace->x);
 }
 
 /* x holds the mixed latents. */
@@ -127,7 +50,7 @@ static void mix(struct lt_workspace *workspace)
     const struct lt_weights *weights = workspace->weights;
     lt_workspace_turn(workspace, false);
     for (uint32_t layer = 0; layer < weights->mixer.count; layer++)
-        run_layer(workspace, MIXER, layer);
+        lt_network_layer(workspace, LT_MIXER, layer);
     lt_rms_norm(workspace->x, weights->mixer.norm, weights->epsilon, workspace->row_count, workspace->shape->width,
                 workspace->x);
     prepare_decoding(workspace);
@@ -138,6 +61,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
 {
     const struct lt_model_shape *shape = workspace->shape;
     struct lt_sequence *sequence = item->sequence;
+    enum lt_refiner_work refining = item->refining ? (enum lt_refiner_work)item->refining[index] : LT_REFINE;
     uint64_t width = shape->width;
     if (item->starts[index])
         sequence->segment = 0;
@@ -146,9 +70,12 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
         .slot = sequence->segment++,
         .position = sequence->spans++,
         .latent = item->latents + index * width,
+        .refining = refining,
+        .refined = refining == LT_REFINE ? NULL : item->refined + index * width,
     };
-    item->refine_operations +=
-        shape->refiner_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->segment));
+    uint64_t spent = lt_refiner_operations(shape, refining, sequence->segment);
+    item->refine_operations += spent;
+    item->saved_operations += lt_refiner_operations(shape, LT_REFINE, sequence->segment) - spent;
     item->mix_operations +=
         shape->mixer_layers * (lt_layer_operations(shape) + lt_attention_operations(shape, sequence->spans)) +
         2 * width * width * (2 + 2 * (uint64_t)shape->decoder_layers) + lt_recall_unfold_operations(shape);
@@ -157,7 +84,7 @@ static void add_row(struct lt_workspace *workspace, struct lt_mix_item *item, si
 static void run_chunk(struct lt_workspace *workspace, double *refine_seconds, double *mix_seconds)
 {
     double start = seconds();
-    refine(workspace);
+    lt_refiner_run(workspace);
     double middle = seconds();
     mix(workspace);
     *refine_seconds += middle - start;
@@ -187,7 +114,7 @@ static void run_items(struct lt_workspace *workspace, void *all, size_t first, s
     double refine_seconds = 0, mix_seconds = 0;
     workspace->row_count = 0;
     for (size_t i = first; i < end; i++) {
-        items[i].refine_operations = items[i].mix_operations = 0;
+        items[i].refine_operations = items[i].saved_operations = items[i].mix_operations = 0;
         for (size_t index = 0; index < items[i].count; index++) {
             add_row(workspace, &items[i], index);
             if (workspace->row_count == LT_ROWS)

@@ -25,6 +25,7 @@ struct lt_model {
     struct lt_span_rule span_rule;
     struct lt_weights weights;
     uint8_t encoder_fingerprint[LT_FINGERPRINT_BYTES];
+    uint8_t refiner_fingerprint[LT_FINGERPRINT_BYTES];
 };
 
 /* Options of the tokenizer that this one does not have must be off. */
@@ -129,6 +130,8 @@ static int read_model(struct lt_model *model, const struct lt_gguf *gguf, enum l
         return lt_fail_code(error, LT_ENOMEM);
     lt_fingerprint_encoder(gguf, shape, model->hyperparameters.epsilon, model->tokenizer,
                            (struct lt_gguf_text){.text = "content", .bytes = 7}, model->encoder_fingerprint);
+    lt_fingerprint_refiner(gguf, shape, model->hyperparameters.epsilon, model->weights.rope_base,
+                           model->refiner_fingerprint);
     return LT_OK;
 }
 
@@ -224,6 +227,11 @@ const struct lt_span_rule *lt_model_span_rule(const struct lt_model *model)
 const uint8_t *lt_model_encoder_fingerprint(const struct lt_model *model)
 {
     return model->encoder_fingerprint;
+}
+
+const uint8_t *lt_model_refiner_fingerprint(const struct lt_model *model)
+{
+    return model->refiner_fingerprint;
 }
 
 const struct lt_weights *lt_model_weights(const struct lt_model *model)

@@ -77,4 +77,7 @@ bool lt_model_has_encoder(const struct lt_model *model);
  * with the same fingerprint make the same latents and share a cache. LT_FINGERPRINT_BYTES bytes. */
 const uint8_t *lt_model_encoder_fingerprint(const struct lt_model *model);
 
+/* The same of what the refiner is made of: two models with both fingerprints alike refine a text alike. */
+const uint8_t *lt_model_refiner_fingerprint(const struct lt_model *model);
+
 #endif

@@ -151,6 +151,10 @@ static int insert(struct lt_tokenizer *tokenizer, uint32_t token, struct lt_erro
     tokenizer->slots[slot] = token;
     if (of_text && piece->text_bytes > tokenizer->longest)
         tokenizer->longest = piece->text_bytes;
+    for (uint32_t i = 1; of_text && i < piece->text_bytes; i++) {
+        uint8_t left = (uint8_t)piece->text[i - 1], right = (uint8_t)piece->text[i];
+        tokenizer->neighbours[left][right / 8] |= (uint8_t)(1 << right % 8);
+    }
     if (piece->kind == LT_TOKEN_USER_DEFINED) {
         tokenizer->begins_defined[(uint8_t)piece->text[0]] = true;
         if (piece->text_bytes > tokenizer->longest_defined)

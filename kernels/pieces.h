@@ -25,6 +25,7 @@ struct lt_tokenizer {
     uint32_t longest_defined; /* and of the longest user-defined one */
     bool begins_defined[256]; /* first bytes of user-defined pieces */
     uint32_t byte_tokens[256];
+    uint8_t neighbours[256][256 / 8]; /* a bit for each two bytes that stand side by side in any piece of text */
 };
 
 /* The normal or user-defined piece that stands for this text, or LT_NO_TOKEN. */

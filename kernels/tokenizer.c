@@ -207,3 +207,16 @@ int lt_tokenizer_encode(const struct lt_tokenizer *tokenizer, const char *text, 
     lt_free(merge.pairs);
     return rc == LT_OK ? LT_OK : lt_fail_code(error, rc);
 }
+
+size_t lt_tokenizer_cut(const struct lt_tokenizer *tokenizer, const char *text, size_t bytes, size_t most)
+{
+    if (bytes <= most)
+        return bytes;
+    for (size_t at = most; at > 0; at--) {
+        uint8_t left = (uint8_t)text[at - 1], right = (uint8_t)text[at];
+        bool inside_character = (right & 0xc0) == 0x80;
+        if (!inside_character && !(tokenizer->neighbours[left][right / 8] >> right % 8 & 1))
+            return at;
+    }
+    return 0;
+}

@@ -43,6 +43,11 @@ uint32_t lt_tokenizer_vocabulary(const struct lt_tokenizer *tokenizer);
 int lt_tokenizer_encode(const struct lt_tokenizer *tokenizer, const char *text, size_t bytes, uint32_t **ret_tokens,
                         size_t *ret_count, struct lt_error *error);
 
+/* Where a text of `bytes` bytes may be cut, so that both pieces together give the tokens of the whole: the last such
+ * place up to `most`, itself `bytes` if that is no more. No piece of the vocabulary has the two bytes at a cut side by
+ * side, so none reaches across. 0 if there is no such place. */
+size_t lt_tokenizer_cut(const struct lt_tokenizer *tokenizer, const char *text, size_t bytes, size_t most);
+
 /* The text that a token stands for (a space where the vocabulary has U+2581; one byte for a byte token; empty for
  * control tokens). Not terminated; lives as long as the tokenizer. `token` must be below the vocabulary's size. */
 const char *lt_tokenizer_text(const struct lt_tokenizer *tokenizer, uint32_t token, size_t *ret_bytes);

@@ -25,6 +25,7 @@ int lt_workspace_create(const struct lt_model *model, struct lt_workspace **ret_
         size_t count;
     } buffers[] = {
         {&workspace->x, LT_ROWS * width},
+        {&workspace->refined, LT_ROWS * width},
         {&workspace->normed, LT_ROWS * width},
         {&workspace->query, LT_ROWS * width},
         {&workspace->key, LT_ROWS * width},

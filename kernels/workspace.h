@@ -26,8 +26,10 @@ struct lt_row {
     float *logits;       /* decode: where they are wanted, else NULL */
     float *nats;         /* decode: where the score of `target` is wanted, else NULL */
     uint32_t target;     /* decode */
-    size_t first;        /* encode: first row of the span */
-    size_t count;        /* encode: rows of the span */
+    enum lt_refiner_work refining; /* mix */
+    const float *refined;          /* mix: what is given, else NULL */
+    size_t first;                  /* encode: first row of the span */
+    size_t count;                  /* encode: rows of the span */
 };
 
 struct lt_workspace {
@@ -58,6 +60,9 @@ struct lt_workspace {
     struct lt_slots_query queries[LT_ROWS];
     struct lt_row rows[LT_ROWS];
     size_t row_count;
+    float *refined;                  /* [LT_ROWS][D] refiner: what came of rows so far */
+    struct lt_row all_rows[LT_ROWS]; /* refiner: the chunk, while some of its rows are worked on */
+    size_t places[LT_ROWS];          /* refiner: which of all_rows these are */
 };
 
 /* What a call does with its items, one or more at a time. */

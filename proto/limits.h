@@ -56,6 +56,14 @@
 #define LT_NEAR_QUEUE_MAX 64      /* searches that wait for the one under way */
 #define LT_EXPLAIN_TOKENS_MAX 256 /* of the answer that explain runs */
 
+/* Documents */
+#define LT_DOCUMENT_NAME_MAX 255
+#define LT_DOCUMENT_BYTES_MAX (32u << 20) /* text of one version */
+#define LT_DOCUMENT_VERSIONS_MAX 8        /* of one document; the oldest goes */
+#define LT_DOCUMENT_PART_SPANS 1024       /* spans after which a part of a version ends */
+#define LT_DOCUMENT_LIST_MAX 1000         /* documents of one reply */
+#define LT_UPLOADS_BYTES_MAX (128u << 20) /* texts of documents on their way in, of all connections */
+
 /* Model files */
 #define LT_MODEL_FILE_BYTES_MAX (4ull << 30)
 #define LT_MODEL_KEYS_MAX 4096 /* metadata entries of a GGUF file */
@@ -104,6 +112,7 @@ static_assert(6 * LT_PROMPT_BYTES_MAX < LT_HTTP_BODY_BYTES_MAX, "a prompt must f
 static_assert(LT_WRITE_QUEUE_PAUSE < LT_WRITE_QUEUE_MAX, "a slow reader pauses before it is closed");
 static_assert(LT_HTTP_STREAM_PAUSE < LT_WRITE_QUEUE_MAX, "likewise over HTTP");
 static_assert(LT_REPLY_BYTES_MAX < LT_WRITE_QUEUE_MAX, "one reply must fit the write queue");
+static_assert(LT_UPLOADS_BYTES_MAX >= LT_DOCUMENT_BYTES_MAX, "one document of the greatest size must get in");
 static_assert(LT_LATENT_KEYS_MAX <= LT_LATENT_BATCH_MAX, "latent.get is one lookup");
 static_assert(LT_MODELS_MAX <= LT_STORE_ENCODERS_MAX, "the encoders of all models must be remembered");
 static_assert(LT_LATENT_KEYS_MAX * 2 * 2048 <= LT_REPLY_BYTES_MAX, "latents of width 2048 in f16 must fit a reply");

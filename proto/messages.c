@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "proto/document_requests.h"
 #include "proto/explain_request.h"
 #include "proto/generate_request.h"
 #include "proto/latent_requests.h"
@@ -113,7 +114,7 @@ static int read_near(const struct lt_parameters *parameters, struct lt_near_requ
 static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
 {
     static const char *const names[] = {"text", "segments", "model", "namespace", "ttl_s", NULL};
-    static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT};
+    static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT, .stored = false};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
@@ -179,6 +180,15 @@ static int read_of_method(const struct lt_parameters *parameters, struct lt_requ
     case LT_METHOD_IMPORT_WRITE:
     case LT_METHOD_IMPORT_END:
         return lt_pack_request_read(parameters, request->method, &request->pack);
+    case LT_METHOD_DOCUMENT_PUT:
+        return lt_document_put_request_read(parameters, &request->document_put);
+    case LT_METHOD_DOCUMENT_GET:
+    case LT_METHOD_DOCUMENT_HISTORY:
+    case LT_METHOD_DOCUMENT_REMOVE:
+    case LT_METHOD_DOCUMENT_REFINE:
+        return lt_document_request_read(parameters, request->method, &request->document);
+    case LT_METHOD_DOCUMENT_LIST:
+        return lt_document_list_request_read(parameters, &request->document_list);
     case LT_METHOD_CANCEL:
         return read_cancel(parameters, &request->cancel);
     default:
@@ -332,6 +342,9 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_IMPORT_WRITE:
         lt_free((char *)request->pack.data.text);
+        break;
+    case LT_METHOD_DOCUMENT_PUT:
+        lt_free(request->document_put.text);
         break;
     case LT_METHOD_LATENT_PUT:
         lt_free(request->latent_put.latents);

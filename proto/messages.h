@@ -48,6 +48,12 @@ enum lt_access {
     X(EXPORT_READ, "export.read", LT_ACCESS_ADMIN)                                                                     \
     X(IMPORT_WRITE, "import.write", LT_ACCESS_WRITE)                                                                   \
     X(IMPORT_END, "import.end", LT_ACCESS_WRITE)                                                                       \
+    X(DOCUMENT_PUT, "doc.put", LT_ACCESS_WRITE)                                                                        \
+    X(DOCUMENT_GET, "doc.get", LT_ACCESS_READ)                                                                         \
+    X(DOCUMENT_LIST, "doc.list", LT_ACCESS_READ)                                                                       \
+    X(DOCUMENT_HISTORY, "doc.history", LT_ACCESS_READ)                                                                 \
+    X(DOCUMENT_REMOVE, "doc.remove", LT_ACCESS_WRITE)                                                                  \
+    X(DOCUMENT_REFINE, "doc.refine", LT_ACCESS_GENERATE)                                                               \
     X(STATS, "stats", LT_ACCESS_READ)                                                                                  \
     X(INFO, "info", LT_ACCESS_READ)                                                                                    \
     X(MODELS, "models", LT_ACCESS_READ)                                                                                \
@@ -73,11 +79,13 @@ enum lt_segment_role {
 
 const char *lt_role_name(enum lt_segment_role role);
 
-/* Text of one segment: valid UTF-8, not empty, not terminated. */
+/* Text of one segment, or the name of a stored document: valid UTF-8, not empty, not terminated. */
 struct lt_segment {
     enum lt_segment_role role;
     const char *text;
     size_t bytes;
+    bool stored;      /* `text` is the name of a document, of at most LT_DOCUMENT_NAME_MAX bytes; generate only */
+    uint32_t version; /* of it; 0: the newest */
 };
 
 struct lt_text {
@@ -199,6 +207,30 @@ struct lt_pack_request {
     struct lt_text data;               /* of import.write; owned */
 };
 
+/* A text may come in several requests: `offset` is what came before it, and `more` says that it is not the last. */
+struct lt_document_put_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    char *text;
+    size_t bytes;
+    uint64_t offset; /* default 0 */
+    bool more;       /* default false */
+    bool progress;   /* default false: notifications "progress" */
+};
+
+/* Of doc.get, doc.history, doc.remove and doc.refine. */
+struct lt_document_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    uint32_t version; /* get and refine only; 0: the newest */
+    uint32_t part;    /* get only; default 0 */
+};
+
+struct lt_document_list_request {
+    char after[LT_DOCUMENT_NAME_MAX + 1]; /* default empty: from the first on */
+    uint32_t limit;                       /* default LT_DOCUMENT_LIST_MAX */
+};
+
 struct lt_hello_request {
     uint32_t version; /* 0 if the client did not say */
 };
@@ -229,6 +261,9 @@ struct lt_request {
         struct lt_verify_request verify;
         struct lt_backup_request backup;
         struct lt_pack_request pack;
+        struct lt_document_put_request document_put;
+        struct lt_document_request document;
+        struct lt_document_list_request document_list;
         struct lt_latent_put_request latent_put;
         struct lt_cancel_request cancel;
     };

@@ -28,8 +28,29 @@ static int read_role(const struct lt_parameters *inner, enum lt_segment_role *re
     return LT_OK;
 }
 
+/* {"doc": NAME, "version": N} */
+static int read_stored(const struct lt_parameters *inner, const msgpack_object *name, struct lt_segment *segment)
+{
+    static const char *const names[] = {"doc", "version", NULL};
+    char checked[LT_DOCUMENT_NAME_MAX + 1];
+    uint64_t version = 0;
+    int error = lt_parameters_check_names(inner, names);
+    if (!error)
+        error = lt_parameter_name(inner, "doc", LT_DOCUMENT_NAME_MAX, checked);
+    if (!error)
+        error = lt_parameter_uint(inner, "version", 1, UINT32_MAX, &version);
+    if (error)
+        return error;
+    *segment = (struct lt_segment){.role = LT_ROLE_DOCUMENT,
+                                   .text = name->via.str.ptr,
+                                   .bytes = name->via.str.size,
+                                   .stored = true,
+                                   .version = (uint32_t)version};
+    return LT_OK;
+}
+
 static int read_segment(const struct lt_parameters *parameters, const msgpack_object *value, uint32_t index,
-                        struct lt_segment *segment)
+                        const struct lt_segments_rule *rule, struct lt_segment *segment)
 {
     static const char *const names[] = {"role", "text", NULL};
     char label[48], element[24];
@@ -38,8 +59,13 @@ static int read_segment(const struct lt_parameters *parameters, const msgpack_ob
     snprintf(element, sizeof element, "segments[%" PRIu32 "]", index);
     snprintf(label, sizeof label, "%s: %s", parameters->method, element);
     if (value->type != MSGPACK_OBJECT_MAP)
-        return lt_parameter_wrong(parameters, element, "a map of \"role\" and \"text\"", value);
+        return lt_parameter_wrong(
+            parameters, element,
+            rule->stored ? "a map of \"role\" and \"text\", or of \"doc\"" : "a map of \"role\" and \"text\"", value);
     struct lt_parameters inner = {value->via.map.ptr, value->via.map.size, label, parameters->error};
+    const msgpack_object *name = rule->stored ? lt_parameter_find(&inner, "doc") : NULL;
+    if (name)
+        return read_stored(&inner, name, segment);
     int error = lt_parameters_check_names(&inner, names);
     if (!error)
         error = read_role(&inner, &role);
@@ -51,7 +77,7 @@ static int read_segment(const struct lt_parameters *parameters, const msgpack_ob
     error = lt_parameter_text(&inner, found, "text", LT_PROMPT_BYTES_MAX, &text);
     if (error)
         return error;
-    *segment = (struct lt_segment){role, text.text, text.bytes};
+    *segment = (struct lt_segment){.role = role, .text = text.text, .bytes = text.bytes};
     return LT_OK;
 }
 
@@ -66,7 +92,7 @@ static int read_single(const struct lt_parameters *parameters, const msgpack_obj
     if (!*ret_segments)
         return lt_fail_code(parameters->error, LT_ENOMEM);
     *ret_count = 1;
-    **ret_segments = (struct lt_segment){rule->single_role, text.text, text.bytes};
+    **ret_segments = (struct lt_segment){.role = rule->single_role, .text = text.text, .bytes = text.bytes};
     return LT_OK;
 }
 
@@ -89,7 +115,7 @@ int lt_segments_read(const struct lt_parameters *parameters, const struct lt_seg
         return lt_fail_code(parameters->error, LT_ENOMEM);
     *ret_count = segments->via.array.size;
     for (uint32_t i = 0; i < segments->via.array.size; i++) {
-        error = read_segment(parameters, &segments->via.array.ptr[i], i, *ret_segments + i);
+        error = read_segment(parameters, &segments->via.array.ptr[i], i, rule, *ret_segments + i);
         if (error)
             return error;
         bytes += (*ret_segments)[i].bytes;

@@ -10,6 +10,7 @@
 struct lt_segments_rule {
     const char *single;
     enum lt_segment_role single_role;
+    bool stored; /* a segment may also be a stored document, by name */
 };
 
 /* Checks everything. *ret_segments is allocated, also after a failure if anything was; its texts still lie in the

@@ -124,24 +124,26 @@ static int open_databases(const char *path, struct lt_environment *environment, 
     code = mdb_dbi_open(transaction, LT_STORE_META, MDB_CREATE, &environment->meta);
     if (!code && format == LT_ENOTFOUND)
         code = mdb_put(transaction, environment->meta, &name, &value, 0);
-    if (!code)
-        code = mdb_dbi_open(transaction, lt_queue_name(LT_QUEUE_SMALL), MDB_CREATE | MDB_INTEGERKEY,
-                            &environment->queues[LT_QUEUE_SMALL]);
-    if (!code)
-        code = mdb_dbi_open(transaction, lt_queue_name(LT_QUEUE_MAIN), MDB_CREATE | MDB_INTEGERKEY,
-                            &environment->queues[LT_QUEUE_MAIN]);
-    if (!code)
-        code = mdb_dbi_open(transaction, LT_STORE_INDEX, MDB_CREATE | MDB_INTEGERKEY, &environment->index);
-    if (!code)
-        code = mdb_dbi_open(transaction, "stats", MDB_CREATE, &environment->stats);
-    if (!code)
-        code = mdb_dbi_open(transaction, "namespaces", MDB_CREATE, &environment->namespaces);
-    if (!code)
-        code = mdb_dbi_open(transaction, "members", MDB_CREATE, &environment->members);
-    if (!code)
-        code = mdb_dbi_open(transaction, "expiries", MDB_CREATE, &environment->expiries);
-    if (!code)
-        code = mdb_dbi_open(transaction, "pins", MDB_CREATE, &environment->pins);
+    const struct {
+        const char *name;
+        unsigned flags;
+        MDB_dbi *database;
+    } databases[] = {
+        {lt_queue_name(LT_QUEUE_SMALL), MDB_INTEGERKEY, &environment->queues[LT_QUEUE_SMALL]},
+        {lt_queue_name(LT_QUEUE_MAIN), MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]},
+        {LT_STORE_INDEX, MDB_INTEGERKEY, &environment->index},
+        {"stats", 0, &environment->stats},
+        {"namespaces", 0, &environment->namespaces},
+        {"members", 0, &environment->members},
+        {"expiries", 0, &environment->expiries},
+        {"pins", 0, &environment->pins},
+        {"documents", 0, &environment->documents},
+        {"parts", 0, &environment->parts},
+        {"refined", 0, &environment->refined},
+        {"refined_order", 0, &environment->refined_order},
+    };
+    for (size_t i = 0; !code && i < sizeof databases / sizeof *databases; i++)
+        code = mdb_dbi_open(transaction, databases[i].name, MDB_CREATE | databases[i].flags, databases[i].database);
     if (code) {
         mdb_txn_abort(transaction);
         return lt_store_format_fail(path, code, error);
@@ -182,6 +184,18 @@ void lt_environment_close(struct lt_environment *environment)
     *environment = (struct lt_environment){.lock = -1};
 }
 
+static int add_used(const struct lt_environment *environment, MDB_txn *transaction, MDB_dbi database, uint64_t *bytes,
+                    uint64_t *ret_entries)
+{
+    MDB_stat stat;
+    int code = mdb_stat(transaction, database, &stat);
+    if (code)
+        return lt_store_format_code(code);
+    *bytes += (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * environment->page_bytes;
+    *ret_entries = stat.ms_entries;
+    return LT_OK;
+}
+
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
@@ -193,18 +207,32 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
                                  environment->namespaces,
                                  environment->members,
                                  environment->expiries,
-                                 environment->pins};
-    uint64_t pages = 0, entries = 0;
-    for (size_t i = 0; i < sizeof databases / sizeof *databases; i++) {
-        MDB_stat stat;
-        int code = mdb_stat(transaction, databases[i], &stat);
-        if (code)
-            return lt_store_format_code(code);
-        pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+                                 environment->pins,
+                                 environment->documents,
+                                 environment->parts,
+                                 environment->refined,
+                                 environment->refined_order};
+    uint64_t bytes = 0, entries = 0, of_database = 0;
+    int code = LT_OK;
+    for (size_t i = 0; code == LT_OK && i < sizeof databases / sizeof *databases; i++) {
+        code = add_used(environment, transaction, databases[i], &bytes, &of_database);
         if (i < LT_QUEUE_COUNT)
-            entries += stat.ms_entries;
+            entries += of_database;
     }
-    *ret_bytes = pages * environment->page_bytes;
+    if (code)
+        return code;
+    *ret_bytes = bytes;
     *ret_entries = entries;
     return LT_OK;
+}
+
+int lt_environment_documents_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes)
+{
+    uint64_t bytes = 0, entries;
+    int code = add_used(environment, transaction, environment->documents, &bytes, &entries);
+    if (code == LT_OK)
+        code = add_used(environment, transaction, environment->parts, &bytes, &entries);
+    if (code == LT_OK)
+        *ret_bytes = bytes;
+    return code;
 }

@@ -9,6 +9,10 @@
  *   main       u64: order of joining        record
  *   index      u64: start of a span key     u64 place: 2 * order, and 1 more if in main
  *   stats      "lifetime"                   LT_LIFETIME_COUNTERS u64
+ *   documents  name                         a document and its versions, sealed (storage/documents.h)
+ *   parts      name, 0, version, number     a part of a version, sealed
+ *   refined    chain key                    f32 refined latent, sealed (storage/refined.h)
+ *   refined_order  u64, big-endian: order   chain key
  *
  * and those of the ledger (storage/ledger.h) and of pins (storage/pins.h).
  *
@@ -26,6 +30,7 @@ struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, index, queues[LT_QUEUE_COUNT], stats;
     MDB_dbi namespaces, members, expiries, pins;
+    MDB_dbi documents, parts, refined, refined_order;
     uint64_t map_bytes;
     size_t page_bytes;
     int lock; /* descriptor of latentd.lock */
@@ -39,5 +44,8 @@ void lt_environment_close(struct lt_environment *environment);
 /* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries);
+
+/* The same of the databases documents and parts. LT_EIO. */
+int lt_environment_documents_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes);
 
 #endif

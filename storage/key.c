@@ -9,6 +9,7 @@
 #define TOKENS_AT_ONCE 64
 
 static const char DOMAIN[] = "latentd-span";
+static const char REFINED_DOMAIN[] = "latentd-refined";
 
 static void hash_head(crypto_generichash_state *state, char tag, size_t bytes)
 {
@@ -49,5 +50,21 @@ void lt_span_key(const uint8_t *fingerprint, const uint8_t *salt, size_t salt_by
     hash_field(&state, 'E', fingerprint, 32);
     hash_field(&state, 'S', salt, salt_bytes);
     hash_tokens(&state, tokens, count);
+    crypto_generichash_final(&state, ret_key->bytes, sizeof ret_key->bytes);
+}
+
+void lt_chain_key(const uint8_t *refiner, uint32_t type, const struct lt_span_key *previous,
+                  const struct lt_span_key *span, struct lt_span_key *ret_key)
+{
+    crypto_generichash_state state;
+    uint32_t version = htole32(KEY_VERSION);
+    crypto_generichash_init(&state, NULL, 0, sizeof ret_key->bytes);
+    hash_field(&state, 'D', REFINED_DOMAIN, sizeof REFINED_DOMAIN - 1);
+    hash_field(&state, 'V', &version, sizeof version);
+    hash_field(&state, 'R', refiner, 32);
+    type = htole32(type);
+    hash_field(&state, 'L', &type, sizeof type);
+    hash_field(&state, 'P', previous ? previous->bytes : NULL, previous ? sizeof previous->bytes : 0);
+    hash_field(&state, 'K', span->bytes, sizeof span->bytes);
     crypto_generichash_final(&state, ret_key->bytes, sizeof ret_key->bytes);
 }

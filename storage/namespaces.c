@@ -13,6 +13,8 @@
 
 static const char next_name[] = "next_namespace"; /* in the database `meta`: u32 */
 
+const struct lt_namespace lt_namespace_public = {.name = LT_NAMESPACE_PUBLIC};
+
 const char *lt_namespace_counter_name(enum lt_namespace_counter counter)
 {
     static const char *const names[LT_NAMESPACE_COUNTERS] = {

@@ -31,6 +31,9 @@ struct lt_namespace {
     char name[LT_NAMESPACE_NAME_MAX + 1];
 };
 
+/* `public` without a time to live: whose the latents are that stored documents are made of. */
+extern const struct lt_namespace lt_namespace_public;
+
 /* When a latent that is stored now expires; 0: never. In seconds since the epoch, which are cut off, so that it lives
  * for ttl_seconds at least. */
 static inline uint32_t lt_namespace_expiry(const struct lt_namespace *space)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "storage/changes.h"
 #include "storage/encoders.h"
 #include "storage/environment.h"
 #include "storage/eviction.h"
@@ -35,6 +36,7 @@ struct lt_store {
     pthread_cond_t work;   /* to the writer: something to do */
     pthread_cond_t done;   /* from the writer: a group is finished */
     struct lt_pending pending;
+    struct lt_changes *changes; /* that wait, oldest first */
     uint64_t groups_taken, groups_finished;
     size_t writing;    /* entries of `pending` that are in the group under way */
     unsigned flushers; /* callers of lt_store_flush that wait: the group does not wait for more */

@@ -237,6 +237,12 @@ int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count
     return LT_OK;
 }
 
+void lt_store_spare(struct lt_store *store, const struct lt_span_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        lt_eviction_spare(&store->eviction, &keys[i]);
+}
+
 void lt_store_holds(struct lt_store *store, const struct lt_span_key *keys, size_t count, bool *ret_holds)
 {
     struct lt_reader *reader;
@@ -305,7 +311,8 @@ int lt_store_flush(struct lt_store *store)
     pthread_mutex_lock(&store->mutex);
     /* What waits now is written by the next so many groups, since none leaves room unused. */
     size_t waiting = store->pending.count - store->writing;
-    uint64_t target = store->groups_taken + (waiting + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
+    uint64_t groups = (waiting + LT_GROUP_RECORDS_MAX - 1) / LT_GROUP_RECORDS_MAX;
+    uint64_t target = store->groups_taken + (groups == 0 && store->changes ? 1 : groups);
     store->flushers++;
     pthread_cond_signal(&store->work);
     while (store->groups_finished < target)

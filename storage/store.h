@@ -70,6 +70,8 @@ const char *lt_lookup_name(enum lt_lookup lookup);
  * all: then every ret_lookups[i] is LT_LOOKUP_MISS_NEW. */
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups);
 
+/* As if these latents had just been read: eviction spares them once more. */
+void lt_store_spare(struct lt_store *store, const struct lt_span_key *keys, size_t count);
 /* The same for a caller who must not wait for a disk: looks only at what is kept in memory. True if all were found;
  * else nothing is said of those that were not. */
 bool lt_store_get_in_memory(struct lt_store *store, struct lt_latent *latents, size_t count,

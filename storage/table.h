@@ -24,7 +24,7 @@ int lt_table_get(const struct lt_environment *environment, MDB_txn *transaction,
  * key is what the index has of it. Writer thread. */
 int lt_table_remove(struct lt_store *store, MDB_txn *transaction, const struct lt_span_key *key);
 
-/* Removes all records and tells the ledger. Writer thread. */
+/* Removes all records, and what was refined of them, and tells the ledger. Writer thread. */
 int lt_table_clear(struct lt_store *store, MDB_txn *transaction);
 
 /* A walk over all records in the order of the index, which writing does not change: one record more or less moves no

@@ -1,7 +1,7 @@
 /* The writer: the only thread that writes to LMDB. It waits until something was put, lets a group gather for
- * commit_milliseconds or commit_bytes, and writes it in one transaction: first eviction, so that the budget holds
- * before anything is added, then the records, then the lifetime counters. One commit, and with it one fsync, serves the
- * whole group.
+ * commit_milliseconds or commit_bytes, and writes it in one transaction: first changes to documents, then
+ * eviction, so that the budget holds before latents are added, then the records, then the lifetime counters. One
+ * commit, and with it one fsync, serves the whole group.
  *
  * A group that cannot be written (a full disk, say) is dropped and counted: its latents will be encoded again. The next
  * group tries anew. */
@@ -12,6 +12,7 @@
 
 #include "proto/alloc.h"
 #include "proto/record.h"
+#include "storage/changes_queue.h"
 #include "storage/orders.h"
 #include "storage/removal.h"
 #include "storage/state.h"
@@ -175,16 +176,18 @@ void lt_writer_abort(struct lt_store *store, MDB_txn *transaction)
     store->gone.all = false;
 }
 
-static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count)
+static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count,
+                       struct lt_changes *changes)
 {
     MDB_txn *transaction;
     uint32_t now = (uint32_t)time(NULL);
     int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
     if (code)
         return code;
+    lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
     if (lt_sweep_due(store, now))
         code = lt_sweep(store, transaction, now);
-    if (count && code == LT_OK)
+    if ((count || changes) && code == LT_OK)
         code = lt_eviction_make_room(&store->eviction, &store->queues, &store->ledger, &store->environment, transaction,
                                      store->options.budget_bytes, group_cost(store, first, count));
     if (code == LT_OK)
@@ -224,13 +227,13 @@ static bool is_counted(struct lt_store *store)
 /* Waits for work; false when there is none and the store is closing. Called and returns with the mutex held. */
 static bool wait_for_work(struct lt_store *store)
 {
-    while (!store->pending.first && !store->orders && !store->stopping) {
+    while (!store->pending.first && !store->orders && !store->changes && !store->stopping) {
         struct timespec when = from_now(1000 * LIFETIME_SECONDS);
         int code = pthread_cond_timedwait(&store->work, &store->mutex, &when);
         if (code == ETIMEDOUT && (is_counted(store) || lt_sweep_due(store, (uint32_t)time(NULL))))
             return true;
     }
-    return store->pending.first || store->orders || is_counted(store);
+    return store->pending.first || store->orders || store->changes || is_counted(store);
 }
 
 /* Lets more join the group. */
@@ -239,8 +242,8 @@ static void gather(struct lt_store *store)
     if (store->options.durability == LT_DURABILITY_SYNC || !store->pending.first)
         return;
     struct timespec when = from_now((long)store->options.commit_milliseconds);
-    while (!store->stopping && !store->flushers && store->pending.bytes < store->options.commit_bytes &&
-           store->pending.count < LT_GROUP_RECORDS_MAX)
+    while (!store->stopping && !store->flushers && !store->changes &&
+           store->pending.bytes < store->options.commit_bytes && store->pending.count < LT_GROUP_RECORDS_MAX)
         if (pthread_cond_timedwait(&store->work, &store->mutex, &when) == ETIMEDOUT)
             return;
 }
@@ -253,16 +256,18 @@ void *lt_writer_run(void *context)
         gather(store);
         const struct lt_pending_entry *first = store->pending.first;
         size_t count = store->pending.count < LT_GROUP_RECORDS_MAX ? store->pending.count : LT_GROUP_RECORDS_MAX;
+        struct lt_changes *changes = lt_changes_take(store, count);
         store->groups_taken++;
         store->writing = count;
-        bool idle = !count && !is_counted(store) && !lt_sweep_due(store, (uint32_t)time(NULL)); /* orders only */
+        bool idle =
+            !count && !changes && !is_counted(store) && !lt_sweep_due(store, (uint32_t)time(NULL)); /* orders only */
         bool counted = atomic_exchange(&store->lifetime_changed, false);
         pthread_mutex_unlock(&store->mutex);
 
-        int code = idle ? LT_OK : write_group(store, first, count);
+        int code = idle ? LT_OK : write_group(store, first, count, changes);
         if (code == LT_EFULL) { /* perhaps old pages wait for a reader that is no more */
             lt_store_check_readers(store);
-            code = write_group(store, first, count);
+            code = write_group(store, first, count, changes);
         }
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
@@ -270,13 +275,16 @@ void *lt_writer_run(void *context)
                 atomic_store(&store->lifetime_changed, true);
         }
 
+        lt_changes_finish(changes, code);
+
         pthread_mutex_lock(&store->mutex);
         lt_pending_pop(&store->pending, count);
+        lt_changes_advance(store, count);
         store->writing = 0;
         store->groups_finished = store->groups_taken;
         pthread_cond_broadcast(&store->done);
         lt_orders_run_waiting(store);
-        if (code && store->stopping && !store->pending.first)
+        if (code && store->stopping && !store->pending.first && !store->changes)
             break; /* what is left are counters that cannot be written */
     }
     pthread_mutex_unlock(&store->mutex);

@@ -18,8 +18,7 @@ struct waiting {
     uint32_t id;
     uint32_t cancel_id;
     bool cancelling; /* a cancel was sent and is not answered */
-    latent_token_function on_token;
-    void *data;
+    struct call_listener listener;
     bool answered;
     int code;                   /* of the answer */
     struct latent_reply *reply; /* the answer, if code is LT_OK */
@@ -115,7 +114,7 @@ static int send_cancel(struct waiting *waiting)
     lt_write_uint(&call.writer, waiting->id);
     waiting->cancel_id = call.id;
     waiting->cancelling = true;
-    waiting->on_token = NULL;
+    waiting->listener.on_token = NULL;
     return send_call(&call);
 }
 
@@ -137,16 +136,16 @@ static int take_notification(struct waiting *waiting, const struct latent_reply 
     size_t bytes = 0;
     const char *method = latent_value_text(latent_reply_at(message, "[1]"), "");
     const struct latent_value *text = latent_reply_at(message, "[2][0].text");
-    struct latent *latent = waiting->latent;
+    const struct call_listener *listener = &waiting->listener;
     if (latent_value_uint(latent_reply_at(message, "[2][0].id"), UINT64_MAX) != waiting->id)
         return LT_OK;
-    if (strcmp(method, "progress") == 0 && latent->on_progress)
-        latent->on_progress(latent_value_uint(latent_reply_at(message, "[2][0].done"), 0),
-                            latent_value_uint(latent_reply_at(message, "[2][0].total"), 0), latent->progress_data);
-    if (strcmp(method, "token") != 0 || !waiting->on_token || !latent_value_text(text, NULL))
+    if (strcmp(method, "progress") == 0 && listener->on_progress)
+        listener->on_progress(latent_value_uint(latent_reply_at(message, "[2][0].done"), 0),
+                              latent_value_uint(latent_reply_at(message, "[2][0].total"), 0), listener->data);
+    if (strcmp(method, "token") != 0 || !listener->on_token || !latent_value_text(text, NULL))
         return LT_OK;
     const char *piece = latent_value_bytes(text, &bytes);
-    return waiting->on_token(piece, bytes, waiting->data) ? send_cancel(waiting) : LT_OK;
+    return listener->on_token(piece, bytes, listener->data) ? send_cancel(waiting) : LT_OK;
 }
 
 /* Takes the message, which is a response; it is kept if it is the one waited for. */
@@ -200,9 +199,12 @@ static int take_message(struct waiting *waiting)
     return code;
 }
 
-int call_finish(struct call *call, latent_token_function on_token, void *data, struct latent_reply **ret_reply)
+int call_finish(struct call *call, const struct call_listener *listener, struct latent_reply **ret_reply)
 {
-    struct waiting waiting = {.latent = call->latent, .id = call->id, .on_token = on_token, .data = data};
+    struct waiting waiting = {.latent = call->latent, .id = call->id};
+    waiting.listener = listener ? *listener
+                                : (struct call_listener){.on_progress = call->latent->on_progress,
+                                                         .data = call->latent->progress_data};
     int code = send_call(call);
     if (code)
         return code;
@@ -223,5 +225,5 @@ int call_plain(struct latent *latent, const char *method, struct latent_reply **
     struct call call;
     call_begin(&call, latent, method);
     lt_write_map(&call.writer, 0);
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }

@@ -25,11 +25,17 @@ struct call {
     struct lt_writer writer; /* where the caller writes the one parameter, a map */
 };
 
+/* Who hears of notifications while a call waits for its response. Functions may be NULL. */
+struct call_listener {
+    latent_token_function on_token;
+    latent_progress_function on_progress;
+    void *data;
+};
+
 void call_begin(struct call *call, struct latent *latent, const char *method);
 
-/* Sends the request and waits for its response, handing tokens to on_token (may be NULL). Frees the call's buffer,
- * whatever happens. */
-int call_finish(struct call *call, latent_token_function on_token, void *data, struct latent_reply **ret_reply);
+/* Sends the request and waits for its response. `listener` may be NULL. Frees the call's buffer, whatever happens. */
+int call_finish(struct call *call, const struct call_listener *listener, struct latent_reply **ret_reply);
 
 /* A call without parameters. */
 int call_plain(struct latent *latent, const char *method, struct latent_reply **ret_reply);

@@ -37,5 +37,5 @@ int latent_call(struct latent *latent, const char *method, const char *params, s
     call_begin(&call, latent, method);
     lt_json_write(&call.writer, json);
     json_decref(json);
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }

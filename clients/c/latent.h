@@ -172,6 +172,7 @@ struct latent_span {
 struct latent_usage {
     uint64_t prompt_tokens, prompt_spans, span_hits, span_misses;
     uint64_t restored_spans; /* of latent_generate: the prompt's, mixed before for one that began alike */
+    uint64_t refined_spans;  /* of latent_generate: of the others, whose refinement was stored */
     uint64_t completion_tokens, completion_spans; /* of latent_generate */
 };
 
@@ -184,6 +185,7 @@ struct latent_timings {
 /* Floating-point operations of each stage. */
 struct latent_operations {
     uint64_t encode, refine, mix, decode;
+    uint64_t refine_saved; /* that stored refinement made unnecessary */
 };
 
 struct latent_receipt {
@@ -205,6 +207,8 @@ struct latent_segment {
     enum latent_role role;
     const char *text;
     size_t bytes;
+    const char *document; /* not NULL: the name of a stored document, instead of role and text */
+    uint32_t version;     /* of it; 0: the newest */
 };
 
 /* Set with latent_generate_options_init, which leaves every choice to the daemon; then change what matters. Exactly one
@@ -276,6 +280,28 @@ int latent_export(struct latent *latent, const char *model, latent_write_functio
  * LATENT_ECORRUPT, LATENT_EFORMAT (of another encoder, or a later version), LATENT_ETOOLARGE; LATENT_EIO if `read` gave
  * up. */
 int latent_import(struct latent *latent, latent_read_function read, void *data, struct latent_reply **ret_reply);
+
+/* ---- Documents: named texts that the daemon keeps, in versions ---- */
+
+struct latent_document_change {
+    struct latent_reply *reply;
+    const char *name;
+    uint64_t version;
+    bool unchanged; /* the text was that of the newest version: there is no new one */
+    uint64_t bytes, tokens, spans;
+    uint64_t kept;    /* spans that the version before had, too */
+    uint64_t encoded; /* spans that were not in the cache */
+    uint64_t dropped; /* spans of the version before that this one has no more */
+    uint64_t encode_operations;
+    double total_ms;
+};
+
+/* Stores a text of up to 32 MiB as the newest version of a document; it is on the daemon's disk on return. `model`
+ * NULL: the default model. on_progress may be NULL. The methods doc.get, doc.list, doc.history and doc.remove go
+ * through latent_call. */
+int latent_document_put(struct latent *latent, const char *model, const char *name, const char *text, size_t bytes,
+                        latent_progress_function on_progress, void *data, struct latent_document_change *ret_change);
+void latent_document_change_finish(struct latent_document_change *change);
 
 /* ---- Score: how well a model predicts a text ---- */
 

@@ -67,7 +67,7 @@ int latent_get(struct latent *latent, const char *model, const uint8_t *keys, si
     lt_write_array(&call.writer, (uint32_t)count);
     for (size_t i = 0; i < count; i++)
         lt_write_binary(&call.writer, keys + i * LATENT_KEY_BYTES, LATENT_KEY_BYTES);
-    int code = call_finish(&call, NULL, NULL, &reply);
+    int code = call_finish(&call, NULL, &reply);
     if (code)
         return code;
     if (latent_value_count(latent_reply_at(reply, "latents")) != count) {
@@ -180,7 +180,7 @@ int latent_put(struct latent *latent, const char *model, const uint8_t encoder[L
     lt_write_text(&call.writer, "dimension");
     lt_write_uint(&call.writer, latents->dimension);
     write_latents(&call.writer, latents, count);
-    code = call_finish(&call, NULL, NULL, &reply);
+    code = call_finish(&call, NULL, &reply);
     if (code)
         return code;
     const struct latent_value *outcomes = latent_reply_at(reply, "outcomes");

@@ -47,6 +47,7 @@ static int read_receipt(struct latent *latent, const struct latent_reply *reply,
                   .span_hits = read_uint(reply, "usage.span_hits"),
                   .span_misses = read_uint(reply, "usage.span_misses"),
                   .restored_spans = read_uint(reply, "usage.restored_spans"),
+                  .refined_spans = read_uint(reply, "usage.refined_spans"),
                   .completion_tokens = read_uint(reply, "usage.completion_tokens"),
                   .completion_spans = read_uint(reply, "usage.completion_spans")},
         .timings = {.ttft = read_real(reply, "timings.ttft_ms"),
@@ -60,7 +61,8 @@ static int read_receipt(struct latent *latent, const struct latent_reply *reply,
         .operations = {.encode = read_uint(reply, "ops.encode"),
                        .refine = read_uint(reply, "ops.refine"),
                        .mix = read_uint(reply, "ops.mix"),
-                       .decode = read_uint(reply, "ops.decode")},
+                       .decode = read_uint(reply, "ops.decode"),
+                       .refine_saved = read_uint(reply, "ops_saved.refine")},
     };
     int code = read_spans(reply, receipt);
     return code ? lt_fail_code(&latent->error, code) : LT_OK;
@@ -99,6 +101,15 @@ static void write_segments(struct lt_writer *writer, const struct latent_generat
     lt_write_array(writer, (uint32_t)options->segment_count);
     for (size_t i = 0; i < options->segment_count; i++) {
         const struct latent_segment *segment = &options->segments[i];
+        if (segment->document) {
+            lt_write_map(writer, segment->version ? 2 : 1);
+            write_text_pair(writer, "doc", segment->document);
+            if (segment->version) {
+                lt_write_text(writer, "version");
+                lt_write_uint(writer, segment->version);
+            }
+            continue;
+        }
         lt_write_map(writer, 2);
         write_text_pair(writer, "role", segment->role == LATENT_DOCUMENT ? "document" : "user");
         lt_write_text(writer, "text");
@@ -163,7 +174,8 @@ int latent_generate(struct latent *latent, const struct latent_generate_options 
     struct call call;
     call_begin(&call, latent, "generate");
     write_options(&call, options, on_token != NULL);
-    int code = call_finish(&call, on_token, data, &generation.reply);
+    const struct call_listener listener = {.on_token = on_token, .data = data};
+    int code = call_finish(&call, &listener, &generation.reply);
     if (code)
         return code;
     const struct latent_value *text = latent_reply_at(generation.reply, "text");
@@ -201,7 +213,7 @@ static int call_with_text(struct latent *latent, const char *method, const char 
     lt_write_text_bytes(&call.writer, text, bytes);
     if (model)
         write_text_pair(&call.writer, "model", model);
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }
 
 int latent_encode(struct latent *latent, const char *model, const char *text, size_t bytes,

@@ -19,7 +19,7 @@ static int begin_export(struct latent *latent, const char *model, struct latent_
         write_pair(&call.writer, "model", model);
     if (*latent->space)
         write_pair(&call.writer, "namespace", latent->space);
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }
 
 /* Reads the piece at an offset and hands it on; *ret_bytes says how long it is. */
@@ -32,7 +32,7 @@ static int read_piece(struct latent *latent, uint64_t offset, latent_write_funct
     lt_write_map(&call.writer, 1);
     lt_write_text(&call.writer, "offset");
     lt_write_uint(&call.writer, offset);
-    int code = call_finish(&call, NULL, NULL, &reply);
+    int code = call_finish(&call, NULL, &reply);
     if (code)
         return code;
     const void *bytes = latent_value_bytes(latent_reply_at(reply, "data"), ret_bytes);
@@ -76,7 +76,7 @@ static int write_piece(struct latent *latent, uint64_t offset, const void *piece
     lt_write_uint(&call.writer, offset);
     lt_write_text(&call.writer, "data");
     lt_write_binary(&call.writer, piece, bytes);
-    int code = call_finish(&call, NULL, NULL, &reply);
+    int code = call_finish(&call, NULL, &reply);
     latent_reply_destroy(reply);
     return code;
 }
@@ -92,7 +92,7 @@ static int end_import(struct latent *latent, struct latent_reply **ret_reply)
         lt_write_text(&call.writer, "ttl_s");
         lt_write_uint(&call.writer, latent->ttl_seconds);
     }
-    return call_finish(&call, NULL, NULL, ret_reply);
+    return call_finish(&call, NULL, ret_reply);
 }
 
 int latent_import(struct latent *latent, latent_read_function read, void *data, struct latent_reply **ret_reply)

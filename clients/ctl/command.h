@@ -34,6 +34,7 @@ int command_verify(struct context *context);
 int command_backup(struct context *context);
 int command_export(struct context *context);
 int command_import(struct context *context);
+int command_doc(struct context *context);
 int command_explain(struct context *context);
 int command_near(struct context *context);
 int command_stats(struct context *context);

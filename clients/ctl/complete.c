@@ -31,6 +31,7 @@ static const struct source {
 } sources[] = {
     {"model", "models", "models"},
     {"namespace", "namespace.list", "namespaces"},
+    {"doc", "doc.list", "documents"}, /* the option of generate and explain, and what doc show and its like take */
 };
 
 static void offer(const struct completion *completion, const char *candidate, const char *about)

@@ -61,6 +61,9 @@ static void print_receipt(const struct latent_generation *generation)
     if (usage->restored_spans)
         fprintf(stderr, "  %-10s %s of the prompt's spans were mixed before\n", "state",
                 show_count(usage->restored_spans).text);
+    if (usage->refined_spans)
+        fprintf(stderr, "  %-10s %s of the prompt's spans were refined before, which saved %s operations\n", "refined",
+                show_count(usage->refined_spans).text, show_operations(operations->refine_saved).text);
     fprintf(stderr, "  first token after %s, all after %s\n\n", show_milliseconds(timings->ttft).text,
             show_milliseconds(timings->total).text);
     fprintf(stderr, "  %-10s %10s %12s\n", "stage", "time", "operations");

@@ -1,5 +1,4 @@
-/* Reads whole texts. What is longer than any prompt may be is refused here, so that nobody waits for an endless file.
- */
+/* Reads whole texts. What is longer than it may be is refused here, so that nobody waits for an endless file. */
 #include "clients/ctl/input.h"
 
 #include <errno.h>
@@ -7,17 +6,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/limits.h"
+#define READ_BYTES ((size_t)64 << 10)
 
-static const char *read_all(FILE *file, struct input *ret_input)
+static const char *fail_size(size_t most)
 {
-    char *text = malloc(LT_PROMPT_BYTES_MAX + 1);
-    if (!text)
-        return "out of memory";
-    size_t bytes = fread(text, 1, LT_PROMPT_BYTES_MAX + 1, file);
-    const char *problem = ferror(file)                  ? strerror(errno)
-                          : bytes > LT_PROMPT_BYTES_MAX ? "larger than 512 KiB, the most a prompt may have"
-                                                        : NULL;
+    static char message[64];
+    snprintf(message, sizeof message, "larger than %zu KiB, the most that it may be", most >> 10);
+    return message;
+}
+
+static const char *read_all(FILE *file, size_t most, struct input *ret_input)
+{
+    char *text = NULL;
+    size_t bytes = 0, room = 0, count;
+    const char *problem = NULL;
+    do {
+        if (bytes + READ_BYTES >= room) {
+            room = 2 * (bytes + READ_BYTES);
+            char *grown = realloc(text, room);
+            if (!grown) {
+                free(text);
+                return "out of memory";
+            }
+            text = grown;
+        }
+        count = fread(text + bytes, 1, READ_BYTES, file);
+        bytes += count;
+    } while (count > 0 && bytes <= most);
+    if (ferror(file))
+        problem = strerror(errno);
+    else if (bytes > most)
+        problem = fail_size(most);
     if (problem) {
         free(text);
         return problem;
@@ -27,14 +46,14 @@ static const char *read_all(FILE *file, struct input *ret_input)
     return NULL;
 }
 
-const char *input_read(const char *path, struct input *ret_input)
+const char *input_read(const char *path, size_t most, struct input *ret_input)
 {
     if (strcmp(path, "-") == 0)
-        return read_all(stdin, ret_input);
+        return read_all(stdin, most, ret_input);
     FILE *file = fopen(path, "rb");
     if (!file)
         return strerror(errno);
-    const char *problem = read_all(file, ret_input);
+    const char *problem = read_all(file, most, ret_input);
     fclose(file);
     return problem;
 }

@@ -9,8 +9,8 @@ struct input {
     size_t bytes;
 };
 
-/* Reads a whole file, or standard input if the path is "-". NULL on success, else what went wrong, in words that follow
- * "PATH: ". */
-const char *input_read(const char *path, struct input *ret_input);
+/* Reads a whole file, or standard input if the path is "-", of at most `most` bytes, a whole number of KiB. NULL on
+ * success, else what went wrong, in words that follow "PATH: ". Valid until the next call. */
+const char *input_read(const char *path, size_t most, struct input *ret_input);
 
 #endif

@@ -91,7 +91,7 @@ int command_near(struct context *context)
     struct input input = {0};
     if (strcmp(context->options.argument, "-") != 0)
         return near_text(context, context->options.argument, strlen(context->options.argument));
-    const char *problem = input_read("-", &input);
+    const char *problem = input_read("-", LT_PROMPT_BYTES_MAX, &input);
     if (problem) {
         char message[256];
         snprintf(message, sizeof message, "standard input: %s", problem);

@@ -29,7 +29,7 @@ static const struct {
     [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
     [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
     [COMMAND_EXPLAIN] = {"explain", 1, 1},     [COMMAND_NEAR] = {"near", 1, 1},
-    [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_COMPLETE] = {"complete", 0, 1},   [COMMAND_DOC] = {"doc", 1, 3},
 };
 
 enum option_key {
@@ -48,7 +48,9 @@ enum option_key {
     OPTION_SEED,
     OPTION_STOP,
     OPTION_FORMAT,
-    OPTION_DOCUMENT,
+    OPTION_DOC,
+    OPTION_FILE,
+    OPTION_DOC_VERSION,
     OPTION_NAMESPACE,
     OPTION_TTL,
     OPTION_QUOTA,
@@ -75,7 +77,9 @@ static const struct option long_options[] = {
     {"seed", required_argument, NULL, OPTION_SEED},
     {"stop", required_argument, NULL, OPTION_STOP},
     {"format", required_argument, NULL, OPTION_FORMAT},
-    {"document", required_argument, NULL, OPTION_DOCUMENT},
+    {"doc", required_argument, NULL, OPTION_DOC},
+    {"file", required_argument, NULL, OPTION_FILE},
+    {"doc-version", required_argument, NULL, OPTION_DOC_VERSION},
     {"namespace", required_argument, NULL, OPTION_NAMESPACE},
     {"ttl", required_argument, NULL, OPTION_TTL},
     {"quota", required_argument, NULL, OPTION_QUOTA},
@@ -117,8 +121,11 @@ static unsigned commands_of(int option)
         return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
         return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH) | FOR(COMMAND_EXPORT) | FOR(COMMAND_EXPLAIN) |
-               FOR(COMMAND_NEAR);
-    case OPTION_DOCUMENT:
+               FOR(COMMAND_NEAR) | FOR(COMMAND_DOC);
+    case OPTION_DOC_VERSION:
+        return FOR(COMMAND_DOC);
+    case OPTION_DOC:
+    case OPTION_FILE:
         return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
     case OPTION_MEASURE:
         return FOR(COMMAND_EXPLAIN);
@@ -231,11 +238,11 @@ static bool read_stop(struct options *options)
     return true;
 }
 
-static bool read_document(struct options *options)
+static bool read_document(struct options *options, int option)
 {
     if (options->document_count == sizeof options->documents / sizeof *options->documents)
-        return fail_value(OPTION_DOCUMENT, "at most 255 files, one at a time");
-    options->documents[options->document_count++] = optarg;
+        return fail_value(option, "at most 255 documents, one at a time");
+    options->documents[options->document_count++] = (struct option_document){optarg, option == OPTION_DOC};
     return true;
 }
 
@@ -266,8 +273,9 @@ static bool read_generate_option(struct options *options, int option)
         return good;
     case OPTION_STOP:
         return read_stop(options);
-    case OPTION_DOCUMENT:
-        return read_document(options);
+    case OPTION_DOC:
+    case OPTION_FILE:
+        return read_document(options, option);
     default:
         if (strcmp(optarg, "chat") != 0 && strcmp(optarg, "text") != 0)
             return fail_value(option, "\"chat\" or \"text\"");
@@ -330,6 +338,8 @@ static bool read_option(struct options *options, int option)
     case OPTION_REENCODE:
         options->reencode = true;
         return true;
+    case OPTION_DOC_VERSION:
+        return read_integer(option, 1, UINT32_MAX, &options->document_version);
     default:
         return read_generate_option(options, option);
     }
@@ -351,6 +361,33 @@ static bool find_command(const char *name, enum command *ret_command)
     return options_find_command(name, ret_command) || fail("there is no command ", name);
 }
 
+/* What doc does, and to what. */
+static bool read_doc_words(struct options *options, int count, char **words)
+{
+    static const struct {
+        const char *name, *usage;
+        int arguments;
+    } actions[DOC_ACTION_COUNT] = {
+        [DOC_PUT] = {"put", "doc put takes a NAME, and a FILE, - or a DIRECTORY", 2},
+        [DOC_LIST] = {"list", "doc list takes no argument", 0},
+        [DOC_SHOW] = {"show", "doc show takes a NAME", 1},
+        [DOC_REFINE] = {"refine", "doc refine takes a NAME", 1},
+        [DOC_HISTORY] = {"history", "doc history takes a NAME", 1},
+        [DOC_REMOVE] = {"rm", "doc rm takes a NAME", 1},
+    };
+    int action = 0;
+    while (action < DOC_ACTION_COUNT && strcmp(actions[action].name, words[0]) != 0)
+        action++;
+    if (action == DOC_ACTION_COUNT)
+        return fail("doc takes put, list, show, refine, history or rm; found ", words[0]);
+    if (count - 1 != actions[action].arguments)
+        return options->help || fail(actions[action].usage, "");
+    options->doc_action = (enum doc_action)action;
+    options->doc_name = count > 1 ? words[1] : NULL;
+    options->doc_path = count > 2 ? words[2] : NULL;
+    return true;
+}
+
 /* The command and its argument. */
 static bool read_words(struct options *options, int count, char **words)
 {
@@ -366,6 +403,8 @@ static bool read_words(struct options *options, int count, char **words)
     }
     if (arguments < commands[options->command].least && !options->help)
         return fail(commands[options->command].name, " needs its argument");
+    if (options->command == COMMAND_DOC && arguments > 0)
+        return read_doc_words(options, arguments, words + 1);
     for (int i = 2; i < count; i++)
         options->operands[i - 2] = words[i];
     options->argument = count > 1 ? words[1] : NULL;

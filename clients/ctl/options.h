@@ -28,6 +28,7 @@ enum command {
     COMMAND_BACKUP,
     COMMAND_EXPORT,
     COMMAND_IMPORT,
+    COMMAND_DOC,
     COMMAND_EXPLAIN,
     COMMAND_NEAR,
     COMMAND_STATS,
@@ -40,13 +41,18 @@ enum command {
     COMMAND_COUNT
 };
 
+enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_REFINE, DOC_HISTORY, DOC_REMOVE, DOC_ACTION_COUNT };
+
 struct options {
     enum command command;
     const char *argument;    /* the first word behind the command, or NULL */
     const char *operands[2]; /* what stands behind it, or NULL */
-    const char *socket;      /* NULL: the default */
-    const char *space;       /* namespace; NULL: the daemon's choice */
-    uint32_t ttl_seconds;    /* LATENT_TTL_DEFAULT if not given */
+    enum doc_action doc_action;
+    const char *doc_name; /* of doc, but not of doc list */
+    const char *doc_path; /* of doc put */
+    const char *socket;   /* NULL: the default */
+    const char *space;    /* namespace; NULL: the daemon's choice */
+    uint32_t ttl_seconds; /* LATENT_TTL_DEFAULT if not given */
     uint64_t quota_bytes;
     bool has_quota;
     const char *keys[OPTION_KEYS_MAX]; /* --key */
@@ -63,8 +69,12 @@ struct options {
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
     const char *stops[LT_STOP_TEXTS_MAX];
-    const char *documents[LT_SEGMENTS_MAX - 1]; /* files */
+    struct option_document {
+        const char *name; /* of a file, or of a stored document */
+        bool stored;
+    } documents[LT_SEGMENTS_MAX - 1];
     size_t document_count;
+    unsigned long long document_version; /* of doc show and doc refine; 0: the newest */
 };
 
 /* Reads the command line. False after a usage error, which it has reported. The options point into `arguments`. */

@@ -47,7 +47,7 @@ static json_t *text_of(const struct context *context)
     struct input input = {0};
     if (strcmp(context->options.argument, "-") != 0)
         return json_string(context->options.argument);
-    const char *problem = input_read("-", &input);
+    const char *problem = input_read("-", LT_PROMPT_BYTES_MAX, &input);
     if (problem) {
         fprintf(stderr, "latentctl: standard input: %s\n", problem);
         return NULL;

@@ -33,6 +33,8 @@ static const struct row {
     {"encode_seconds", "time spent encoding", UNIT_DURATION},
     {"seconds_avoided", "  avoided by hits", UNIT_DURATION},
     {"spans_restored", "spans not mixed again", UNIT_COUNT},
+    {"refined_spans", "spans not refined again", UNIT_COUNT},
+    {"documents_refined", "documents refined", UNIT_COUNT},
     {"operations", "operations", UNIT_OPERATIONS},
     {"", "", UNIT_COUNT},
     {"requests", "requests", UNIT_COUNT},

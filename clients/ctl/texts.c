@@ -7,14 +7,14 @@
 static bool add_file(const struct context *context, struct texts *texts, const char *path, enum latent_role role)
 {
     struct input *input = &texts->inputs[texts->count];
-    const char *problem = input_read(path, input);
+    const char *problem = input_read(path, LT_PROMPT_BYTES_MAX, input);
     if (problem) {
         char message[512];
         snprintf(message, sizeof message, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path, problem);
         report_failure(context, LATENT_EIO, message);
         return false;
     }
-    texts->segments[texts->count++] = (struct latent_segment){role, input->text, input->bytes};
+    texts->segments[texts->count++] = (struct latent_segment){.role = role, .text = input->text, .bytes = input->bytes};
     return true;
 }
 
@@ -22,11 +22,13 @@ static bool read_all(const struct context *context, struct texts *texts)
 {
     const struct options *options = &context->options;
     for (size_t i = 0; i < options->document_count; i++)
-        if (!add_file(context, texts, options->documents[i], LATENT_DOCUMENT))
+        if (options->documents[i].stored)
+            texts->segments[texts->count++] = (struct latent_segment){.document = options->documents[i].name};
+        else if (!add_file(context, texts, options->documents[i].name, LATENT_DOCUMENT))
             return false;
     if (strcmp(options->argument, "-") != 0) {
         texts->segments[texts->count++] =
-            (struct latent_segment){LATENT_USER, options->argument, strlen(options->argument)};
+            (struct latent_segment){.role = LATENT_USER, .text = options->argument, .bytes = strlen(options->argument)};
         return true;
     }
     if (!add_file(context, texts, "-", LATENT_USER))

@@ -44,7 +44,7 @@ def test_prompt_from_standard_input(daemon):
 def test_documents_come_before_the_prompt(daemon, tmp_path):
     (tmp_path / "one.txt").write_text("The first text is short.")
     (tmp_path / "two.txt").write_text("The second text is shorter.")
-    *_, done = ctl_json(daemon, "generate", "--max-tokens", "2", "--document", tmp_path / "one.txt", "--document",
+    *_, done = ctl_json(daemon, "generate", "--max-tokens", "2", "--file", tmp_path / "one.txt", "--file",
                         tmp_path / "two.txt", PROMPT)
     texts = "".join(span["text"] for span in done["spans"])
     assert texts == f"<|doc|>The first text is short.<|doc|>The second text is shorter.<|user|>{PROMPT}<|answer|>"

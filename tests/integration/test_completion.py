@@ -51,7 +51,7 @@ def test_options_are_those_of_the_help(command):
 @pytest.mark.parametrize("words, candidates", [
     (["ge"], {"generate"}), (["stats", "--w"], {"--watch"}), (["--so"], {"--socket"}), (["--json", "sta"], {"stats"}),
     (["generate", "--format", ""], {"chat", "text"}), (["generate", "--format", "t"], {"text"}),
-    (["generate", "--document", ""], {":file"}), (["-s", ""], {":file"}), (["-s", "x", "mod"], {"models"}),
+    (["generate", "--file", ""], {":file"}), (["-s", ""], {":file"}), (["-s", "x", "mod"], {"models"}),
     (["score", ""], {":file"}), (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
     (["generate", "--seed", ""], set()), (["nonsense", "--j"], {"--json"}), ([], set()),
 ], ids=str)

@@ -222,11 +222,11 @@ def test_page_fits_100_columns_and_has_no_escapes(make_daemon, arguments):
 def test_page_of_a_long_prompt_is_short(make_daemon, tmp_path):
     (tmp_path / "long.txt").write_text(LONG[:3000])
     daemon = make_daemon(model=ROOT / "model" / "islet-8-s.gguf")
-    text = page(daemon, "--document", tmp_path / "long.txt", "-", input="Who sold the horse?\n")
+    text = page(daemon, "--file", tmp_path / "long.txt", "-", input="Who sold the horse?\n")
     assert "more spans …" in text and "more\n" in text and len(text.splitlines()) < 110
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "counted, not run" in text
-    assert "All " in page(daemon, "--document", tmp_path / "long.txt", "Who sold the horse?")
+    assert "All " in page(daemon, "--file", tmp_path / "long.txt", "Who sold the horse?")
 
 
 def test_json_is_one_object(daemon):
@@ -241,7 +241,7 @@ def test_failures_of_the_command(daemon, tmp_path):
     run = run_ctl("--json", "explain", "", socket=daemon.socket)
     assert run.returncode == 1 and json.loads(run.stdout)["name"] == "bad_parameter"
     (tmp_path / "bad.txt").write_bytes(b"\xff\xfe")
-    run = run_ctl("explain", "--document", tmp_path / "bad.txt", "Why?", socket=daemon.socket)
+    run = run_ctl("explain", "--file", tmp_path / "bad.txt", "Why?", socket=daemon.socket)
     assert run.returncode == 1 and "UTF-8" in run.stderr
-    assert run_ctl("explain", "--document", tmp_path / "missing", "Why?", socket=daemon.socket).returncode == 1
+    assert run_ctl("explain", "--file", tmp_path / "missing", "Why?", socket=daemon.socket).returncode == 1
     assert run_ctl("generate", "--measure", "Why?", socket=daemon.socket).returncode == 2

@@ -34,7 +34,7 @@ def test_generate_streams_what_it_returns(wire):
     assert len(tokens) > 1 and "".join(tokens) == reply["text"]
     assert reply["finish_reason"] in ("stop", "length")
     assert set(reply["usage"]) == {"prompt_tokens", "prompt_spans", "span_hits", "span_misses", "restored_spans",
-                                   "completion_tokens", "completion_spans"}
+                                   "refined_spans", "completion_tokens", "completion_spans"}
     assert set(reply["timings"]) == {"ttft_ms", "tokenize_ms", "lookup_ms", "encode_ms", "refine_ms", "mix_ms", "decode_ms",
                                      "total_ms"}
     assert set(reply["ops"]) == {"encode", "refine", "mix", "decode"}

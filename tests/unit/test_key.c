@@ -1,6 +1,7 @@
 /* Span keys: the vectors of proto/PROTOCOL.md, made with Python's hashlib, and that each field counts. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include <cmocka.h>
@@ -101,12 +102,42 @@ static void vectors_of_another_implementation(void **state)
     assert_int_equal(vectors, 4);
 }
 
+/* The block "chain-vectors": name, previous (- for none), span key, chain key. */
+static void chain_vectors_of_another_implementation(void **state)
+{
+    (void)state;
+    char path[4096], line[1024], name[64], previous_hex[128], span_hex[128], chain_hex[128];
+    uint8_t refiner[32];
+    int vectors = 0;
+    for (uint8_t i = 0; i < 32; i++)
+        refiner[i] = i;
+    snprintf(path, sizeof path, "%s/../../proto/PROTOCOL.md", getenv("LATENTD_VECTORS"));
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) && strcmp(line, "```chain-vectors\n") != 0)
+        continue;
+    while (fgets(line, sizeof line, file) &&
+           sscanf(line, "%63s %127s %127s %127s", name, previous_hex, span_hex, chain_hex) == 4) {
+        struct lt_span_key previous, span, expected, chain;
+        bool first = *previous_hex == '-';
+        if (!first)
+            sodium_hex2bin(previous.bytes, 32, previous_hex, 64, NULL, NULL, NULL);
+        sodium_hex2bin(span.bytes, 32, span_hex, 64, NULL, NULL, NULL);
+        sodium_hex2bin(expected.bytes, 32, chain_hex, 64, NULL, NULL, NULL);
+        lt_chain_key(refiner, 2, first ? NULL : &previous, &span, &chain);
+        assert_memory_equal(chain.bytes, expected.bytes, sizeof expected.bytes);
+        vectors++;
+    }
+    fclose(file);
+    assert_int_equal(vectors, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_input_gives_equal_keys),      cmocka_unit_test(every_field_counts),
         cmocka_unit_test(fields_do_not_run_into_each_other), cmocka_unit_test(more_tokens_than_are_hashed_at_once),
-        cmocka_unit_test(vectors_of_another_implementation),
+        cmocka_unit_test(vectors_of_another_implementation), cmocka_unit_test(chain_vectors_of_another_implementation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

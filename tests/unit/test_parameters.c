@@ -222,7 +222,8 @@ static void checks_segments(void **state)
     write_one("generate", "segments");
     lt_write_array(&writer, 1);
     lt_write_text(&writer, "a");
-    expect_error(LT_EPARAM, "generate: segments[0] must be a map of \"role\" and \"text\"; found the string \"a\"");
+    expect_error(LT_EPARAM,
+                 "generate: segments[0] must be a map of \"role\" and \"text\", or of \"doc\"; found the string \"a\"");
     write_one("generate", "segments");
     lt_write_array(&writer, 1);
     lt_write_map(&writer, 1);

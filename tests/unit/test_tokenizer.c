@@ -305,6 +305,38 @@ static void test_every_allocation_may_fail(void **state)
     assert_true(number > 3);
 }
 
+/* Wherever a text may be cut, both pieces have the tokens of the whole. */
+static void test_pieces_have_the_tokens_of_the_whole(void **state)
+{
+    const struct lt_tokenizer *tokenizer = lt_model_tokenizer(*state);
+    static const char text[] =
+        "The King's  daughter (born 1907) said: \"No!\"\n\n na\xc3\xafve,\t\xe4\xbd\xa0\xe5\xa5\xbd "
+        "unbelievably\n\n\nlong.\xe2\x80\xa6 End of it; and more";
+    size_t bytes = sizeof text - 1, cuts = 0, count;
+    uint32_t *whole;
+    assert_int_equal(lt_tokenizer_encode(tokenizer, text, bytes, &whole, &count, NULL), LT_OK);
+    assert_int_equal(lt_tokenizer_cut(tokenizer, text, bytes, bytes), bytes);
+    assert_int_equal(lt_tokenizer_cut(tokenizer, "aaaa", 4, 3) % 3, 0);
+    for (size_t most = 1, last = 0; most < bytes; most++) {
+        size_t cut = lt_tokenizer_cut(tokenizer, text, bytes, most), left_count, right_count;
+        assert_true(cut <= most && cut >= last);
+        if (cut == last)
+            continue;
+        uint32_t *left, *right;
+        assert_int_equal(lt_tokenizer_encode(tokenizer, text, cut, &left, &left_count, NULL), LT_OK);
+        assert_int_equal(lt_tokenizer_encode(tokenizer, text + cut, bytes - cut, &right, &right_count, NULL), LT_OK);
+        assert_int_equal(left_count + right_count, count);
+        assert_memory_equal(left, whole, left_count * sizeof *left);
+        assert_memory_equal(right, whole + left_count, right_count * sizeof *right);
+        lt_free(left);
+        lt_free(right);
+        last = cut;
+        cuts++;
+    }
+    assert_true(cuts > 8);
+    lt_free(whole);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -316,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_invalid_text_is_refused_with_its_place, open_model, close_model),
         cmocka_unit_test_setup_teardown(test_long_repetitions_are_fast, open_model, close_model),
         cmocka_unit_test_setup_teardown(test_names_and_control_tokens, open_model, close_model),
+        cmocka_unit_test_setup_teardown(test_pieces_have_the_tokens_of_the_whole, open_model, close_model),
         cmocka_unit_test(test_a_vocabulary_by_hand),
         cmocka_unit_test(test_bad_vocabularies_are_refused),
         cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, open_model, close_model),

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypedDict, TypeVar
 from .explanation import Explanation
 from .latents import Latent, Latents, read_latents
 from .reading import read
-from .results import (Encoding, Generation, Hello, Imported, Info, Model, Namespace, Near, Page, Put, Score, Stats, Verified)
+from .results import (DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding, Generation, Hello,
+                      Imported, Info, Model, Namespace, Near, Page, Put, Score, Stats, Verified)
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -26,15 +27,22 @@ class Call(Generic[T]):
     read: Callable[[Any], T]
 
 
-class Segment(TypedDict):
-    """A part of a prompt; `document`, `user` and `answer` make them."""
+class Segment(TypedDict, total=False):
+    """A part of a prompt; `document`, `stored`, `user` and `answer` make them."""
     role: str
     text: str
+    doc: str
+    version: int
 
 
 def document(text: str) -> Segment:
     """A text to know about."""
     return {"role": "document", "text": text}
+
+
+def stored(name: str, version: int | None = None) -> Segment:
+    """A document that the daemon keeps, in its newest version or another; for `generate` only."""
+    return {"doc": name} if version is None else {"doc": name, "version": version}
 
 
 def user(text: str) -> Segment:
@@ -191,6 +199,37 @@ def import_end(*, namespace: str | None = None, ttl_s: int | None = None) -> Cal
 def backup(path: str) -> Call[int]:
     """Copies the store into a new or empty folder on the daemon's machine. Returns the bytes of the copy."""
     return Call("backup", {"path": path}, into(int, "bytes"))
+
+
+def doc_put(name: str, text: str, *, model: str | None = None) -> Call[DocumentChange]:
+    """Stores a text as the newest version of a document; it is on the daemon's disk on return. A text of more than 512 KiB goes in
+    pieces, with `call`; see doc.put in proto/PROTOCOL.md."""
+    return Call("doc.put", chosen(name=name, text=text, model=model), into(DocumentChange))
+
+
+def doc_get(name: str, *, version: int | None = None, part: int | None = None, model: str | None = None) -> Call[DocumentPart]:
+    """A part of a document's text (the first), with its spans; `parts` says how many there are."""
+    return Call("doc.get", chosen(name=name, version=version, part=part, model=model), into(DocumentPart))
+
+
+def doc_list(*, after: str | None = None, limit: int | None = None) -> Call[DocumentList]:
+    """Documents by name, those behind `after`."""
+    return Call("doc.list", chosen(after=after, limit=limit), into(DocumentList))
+
+
+def doc_history(name: str) -> Call[tuple[DocumentVersion, ...]]:
+    """The versions of a document that are kept, the newest first."""
+    return Call("doc.history", {"name": name}, into(tuple[DocumentVersion, ...], "versions"))
+
+
+def doc_remove(name: str) -> Call[int]:
+    """Removes a document with its history; how many versions there were."""
+    return Call("doc.remove", {"name": name}, into(int, "versions"))
+
+
+def doc_refine(name: str, *, version: int | None = None, model: str | None = None) -> Call[DocumentRefinement]:
+    """Stores what the model's refiner makes of a document, so that prompts need not."""
+    return Call("doc.refine", chosen(name=name, version=version, model=model), into(DocumentRefinement))
 
 
 def latent_put(tokens: Sequence[Sequence[int]], latents: Sequence[Latent], *, encoder: str | bytes,

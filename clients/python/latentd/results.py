@@ -34,6 +34,8 @@ class Usage:
     span_misses: int = 0
     restored_spans: int = 0
     """Of the prompt: mixed before, for a prompt that began alike."""
+    refined_spans: int = 0
+    """Of the others: of documents, whose refinement was stored."""
     completion_tokens: int = 0
     completion_spans: int = 0
 
@@ -79,6 +81,8 @@ class Generation:
     """"stop" (the model ended, or a stop text came) or "length" (max_tokens, or the context is full)."""
     model: str
     receipt: Receipt = inline()
+    ops_saved: Operations = Operations()
+    """What stored refinement made unnecessary."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,8 @@ class Counters:
     seconds_avoided: float = 0.0
     """Encoding that hits have saved: hits times what a span took on the average over the store's lifetime."""
     spans_restored: int = 0
+    refined_spans: int = 0
+    documents_refined: int = 0
     evictions: int = 0
     requests: int = 0
     requests_failed: int = 0
@@ -286,6 +292,8 @@ class Model:
     span_maximum: int
     encoder_fingerprint: str | None
     """Models of the same share their latents; None of a token-level model, which makes none."""
+    refiner_fingerprint: str | None
+    """Models of the same, and of the same encoder's, share refined latents."""
     default: bool
 
 
@@ -348,6 +356,97 @@ class Verified:
     unknown: int
     healed: int
     removed: int
+
+
+@dataclass(frozen=True)
+class DocumentChange:
+    """What putting a document changed."""
+    name: str
+    version: int
+    unchanged: bool
+    """The text was that of the newest version: there is no new one."""
+    model: str
+    bytes: int
+    tokens: int
+    spans: int
+    kept: int
+    """Spans that the version before has, too."""
+    encoded: int
+    """Spans that the cache did not have."""
+    dropped: int
+    """Spans of the version before that this one has no more."""
+    timings: Timings
+    ops: Operations
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document, with its newest version. Of one that is damaged on disk only the name is known."""
+    name: str
+    damaged: bool
+    version: int = 0
+    created_ms: int = 0
+    """Since 1970."""
+    bytes: int = 0
+    tokens: int = 0
+    spans: int = 0
+    encoder_fingerprint: str | None = None
+
+
+@dataclass(frozen=True)
+class DocumentList:
+    documents: tuple[Document, ...]
+    more: bool
+    """There are others behind the last."""
+
+
+@dataclass(frozen=True)
+class DocumentVersion:
+    """A version of a document, as it was put."""
+    version: int
+    created_ms: int
+    """Since 1970."""
+    bytes: int
+    tokens: int
+    spans: int
+    encoder_fingerprint: str
+    kept: int
+    encoded: int
+    dropped: int
+
+
+@dataclass(frozen=True)
+class DocumentPart:
+    """A part of a version of a document, with its text."""
+    name: str
+    version: int
+    created_ms: int
+    """Since 1970."""
+    bytes: int
+    tokens: int
+    spans: int
+    """Of the whole version, as are bytes and tokens."""
+    encoder_fingerprint: str
+    part: int
+    parts: int
+    text: str
+    spans_of_part: tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class DocumentRefinement:
+    """What refining a document did."""
+    name: str
+    version: int
+    model: str
+    spans: int
+    known: int
+    """Of these, refined before."""
+    refined: int
+    encoded: int
+    """Spans whose latents had gone."""
+    timings: Timings
+    ops: Operations
 
 
 @dataclass(frozen=True)

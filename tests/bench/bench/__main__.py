@@ -9,7 +9,7 @@ from pathlib import Path
 
 from latentd import Error
 
-from . import computing, machine, prompting, report, serving, storing
+from . import computing, documents, machine, prompting, report, serving, storing
 from .curves import CURVES
 from .workbench import ROOT, Workbench
 
@@ -18,7 +18,7 @@ REPETITIONS, QUICK_REPETITIONS = 7, 2
 ROWS = {  # id: a function from a workbench to its rows, in the order of the table
     "ttft_warm": prompting.ttft_warm, "ttft_repeat": prompting.ttft_repeat, "ttft_shuffle": prompting.ttft_shuffle,
     "ttft_cold": prompting.ttft_cold, "growth": prompting.growth, "encode_mfu": computing.encode_mfu,
-    "decode_1": computing.decode_1, "decode_32": computing.decode_32, "energy": computing.energy,
+    "decode_1": computing.decode_1, "decode_32": computing.decode_32, "energy": computing.energy, "edit": documents.edit,
     "bytes_per_token": storing.bytes_per_token, "lookup": storing.lookup, "scale": storing.scale, "hit_rate": storing.hit_rate,
     "share": serving.share, "clients": serving.clients, "memory": serving.memory,
 }

@@ -7,6 +7,7 @@ from .daemon import ask, expect_warm
 from .rows import measured
 
 DOCUMENTS = 8
+GROWTH_TOKENS = 512, 8192
 MILLISECONDS = 1000
 
 
@@ -107,7 +108,7 @@ def ttft_cold(bench):
 
 
 def growth(bench):
-    short, long = bench.document(1 / 16), bench.document()
+    short, long = (bench.text(bench.fitting_tokens(tokens)) for tokens in GROWTH_TOKENS)
     ratios, times = [], {"short_ms": [], "long_ms": []}
     with bench.daemon() as daemon, daemon.connect() as connection:
         for document in (short, long):

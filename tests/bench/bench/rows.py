@@ -30,6 +30,7 @@ KINDS = {
     "decode_1": Kind("tokens a second, 1 stream", "tokens/s", MORE, "llama.cpp", least=2),
     "decode_32": Kind("tokens a second of 32 streams together", "tokens/s", MORE, "llama.cpp, 32 sequences in a batch", least=8),
     "energy": Kind("operations of a warm request", "M", LESS, "the token-level model, cold"),
+    "edit": Kind("operations to serve a document after a one-word edit, against serving it cold", "%", LESS, most=3),
     "bytes_per_token": Kind("bytes on disk for a prompt's token", "bytes", LESS, "llama.cpp saved state", least=60),
     "lookup": Kind("spans a second through the store, records of 2 KiB", "1,000/s", MORE, "mdb_get + copy", least=0.8),
     "scale": Kind("lookups a second in the largest store", "1,000/s", MORE, "the smallest store", least=0.5),

@@ -55,8 +55,11 @@ class Workbench:
             usage = connection.call("encode", {"text": texts.text_of_words(words, "sample")})["usage"]
         self.tokens_per_word = usage["prompt_tokens"] / words
         self.tokens_per_span = usage["prompt_tokens"] / usage["prompt_spans"]
-        context = self.model_info["context_tokens"]
-        self.document_tokens = int(CAUTION * (min(DOCUMENT_TOKENS + ROOM, context) - ROOM))
+        self.document_tokens = self.fitting_tokens(DOCUMENT_TOKENS)
+
+    def fitting_tokens(self, wanted):
+        """Tokens of a document of about so many, or as many as fit the model's context with a question and an answer."""
+        return int(CAUTION * (min(wanted + ROOM, self.model_info["context_tokens"]) - ROOM))
 
     # --- sides ---
 
