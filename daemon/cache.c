@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "daemon/clock.h"
-#include "kernels/half.h"
-#include "kernels/int8.h"
+#include "daemon/precision.h"
 #include "proto/alloc.h"
 
 struct lt_cache {
@@ -115,7 +114,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
     const uint8_t *fingerprint = lt_model_encoder_fingerprint(r->model);
     for (uint32_t i = 0; i < r->count; i++) {
         struct lt_cache_span *span = r->spans[i];
-        lt_span_key(fingerprint, NULL, 0, span->tokens, span->count, &span->key);
+        lt_span_key(fingerprint, span->space->salt, span->space->salt_bytes, span->tokens, span->count, &span->key);
         r->distinct_of[i] = find_distinct(r, i, &span->key);
     }
     for (size_t start = 0; cache->store && start < r->distinct; start += LT_LATENT_BATCH_MAX) {
@@ -144,7 +143,8 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
         for (size_t d = 0; d < r->distinct; d++) {
             const struct lt_cache_span *span = r->spans[r->first[d]];
             if (r->lookups[d] == LT_LOOKUP_MISS_NEW)
-                lt_span_key(encoders[e], NULL, 0, span->tokens, span->count, &keys[count++]);
+                lt_span_key(encoders[e], span->space->salt, span->space->salt_bytes, span->tokens, span->count,
+                            &keys[count++]);
         }
         lt_store_holds(cache->store, keys, count, holds);
         for (size_t d = 0; d < r->distinct; d++)
@@ -154,23 +154,6 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
     lt_free(keys);
     lt_free(holds);
     return code;
-}
-
-/* Into the precision in which it is stored. */
-static void narrow(const float *numbers, struct lt_latent *latent)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_int8_from_float(numbers, latent->dimension, latent->payload, &latent->scale);
-    else
-        lt_half_from_float(numbers, latent->dimension, latent->payload);
-}
-
-static void widen(const struct lt_latent *latent, float *numbers)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_float_from_int8(latent->payload, latent->dimension, latent->scale, numbers);
-    else
-        lt_float_from_half(latent->payload, latent->dimension, numbers);
 }
 
 /* Encodes every distinct latent that was missed, and offers it to the store. */
@@ -202,7 +185,10 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     size_t unstored = 0;
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
-        narrow(r->items[i].latent, latent);
+        const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
+        lt_latent_narrow(r->items[i].latent, latent);
+        latent->namespace_id = space->id;
+        latent->expires = lt_namespace_expiry(space);
         if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
@@ -222,7 +208,25 @@ static void hand_out(struct resolving *r)
         uint32_t d = r->distinct_of[i];
         span->lookup = r->lookups[d];
         span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
-        widen(&r->latents[d], span->latent);
+        lt_latent_widen(&r->latents[d], span->latent);
+    }
+}
+
+/* The same for each namespace. Spans of one request stand together, so it is not asked for each of them. */
+static void count_for_namespaces(struct lt_store *store, const struct resolving *r)
+{
+    static const enum lt_namespace_counter counter_of[] = {
+        [LT_LOOKUP_MISS_NEW] = LT_NAMESPACE_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_NAMESPACE_MISSES_EVICTED,
+        [LT_LOOKUP_MISS_ENCODER] = LT_NAMESPACE_MISSES_ENCODER, [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT,
+        [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED, [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,
+    };
+    for (size_t i = 0; i < r->count;) {
+        uint64_t amounts[LT_NAMESPACE_COUNTERS] = {0};
+        uint32_t id = r->spans[i]->space->id;
+        for (; i < r->count && r->spans[i]->space->id == id; i++)
+            amounts[r->spans[i]->joined ? LT_NAMESPACE_HITS_JOINED : counter_of[r->spans[i]->lookup]]++;
+        lt_namespace_count(store, id, amounts);
     }
 }
 
@@ -271,8 +275,10 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     if (code == LT_OK) {
         hand_out(&r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
-        if (cache->counters)
+        if (cache->counters) {
             count_outcomes(cache->counters, &r, ret_time);
+            count_for_namespaces(cache->store, &r);
+        }
     }
     finish(&r);
     return code;

@@ -11,6 +11,7 @@
 
 #include "daemon/counters.h"
 #include "kernels/islet.h"
+#include "storage/namespaces.h"
 #include "storage/store.h"
 
 struct lt_cache;
@@ -19,11 +20,12 @@ struct lt_cache;
 struct lt_cache_span {
     const uint32_t *tokens; /* in: [count] */
     uint32_t count;
-    float *latent;          /* in: room for [D]; out: the latent */
-    struct lt_span_key key; /* out */
-    enum lt_lookup lookup;  /* out */
-    bool joined;            /* out: another span of the same call, alike, was the miss; this one waited for it */
-    uint64_t operations;    /* out: of encoding it; 0 for hits and joined spans */
+    const struct lt_namespace *space; /* in: whose it is, and how long it is to live */
+    float *latent;                    /* in: room for [D]; out: the latent */
+    struct lt_span_key key;           /* out */
+    enum lt_lookup lookup;            /* out */
+    bool joined;         /* out: another span of the same call, alike, was the miss; this one waited for it */
+    uint64_t operations; /* out: of encoding it; 0 for hits and joined spans */
 };
 
 /* Seconds that one call spent. */

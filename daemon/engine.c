@@ -35,7 +35,7 @@ struct lt_engine {
     pthread_cond_t wake;
     struct lt_job *queue, **queue_end;
     size_t queue_count;
-    bool stopping, woken;
+    bool stopping, woken, forgetting;
 
     struct lt_task *tasks;
 };
@@ -358,7 +358,8 @@ static void *run(void *context)
         engine->queue = NULL;
         engine->queue_end = &engine->queue;
         engine->queue_count = 0;
-        engine->woken = false;
+        bool forgetting = engine->forgetting;
+        engine->woken = engine->forgetting = false;
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
@@ -366,6 +367,8 @@ static void *run(void *context)
             answer_everything(engine, job);
             return NULL;
         }
+        for (size_t i = 0; forgetting && i < engine->served_count; i++)
+            lt_served_model_forget(&engine->served[i]);
         for (struct lt_job *next; job; job = next) {
             next = job->queue_next;
             take_up(engine, job);
@@ -398,6 +401,15 @@ int lt_engine_submit(struct lt_engine *engine, struct lt_job *job)
 struct lt_event *lt_engine_take_events(struct lt_engine *engine)
 {
     return lt_outbox_take(&engine->outbox);
+}
+
+void lt_engine_forget(struct lt_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->forgetting = true;
+    engine->woken = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->mutex);
 }
 
 void lt_engine_wake(struct lt_engine *engine)

@@ -189,7 +189,8 @@ static int cut(struct lt_refining *refining, size_t token_count)
                    ? lt_sequence_create(model, count, &refining->sequence)
                    : LT_ENOMEM;
     for (size_t i = 0, start = 0; i < count && code == LT_OK; start = ends[i++])
-        refining->spans[i] = (struct lt_cache_span){.tokens = refining->tokens + start,
+        refining->spans[i] = (struct lt_cache_span){.space = &lt_namespace_public,
+                                                    .tokens = refining->tokens + start,
                                                     .count = (uint32_t)(ends[i] - start),
                                                     .latent = refining->latents + i * width};
     lt_free(ends);

@@ -6,7 +6,10 @@
 #include "daemon/clock.h"
 #include "daemon/server.h"
 #include "kernels/islet.h"
+#include "proto/alloc.h"
 #include "proto/messages.h"
+#include "storage/namespaces.h"
+#include "storage/pins.h"
 
 static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
 {
@@ -31,7 +34,14 @@ static void write_string(struct lt_writer *writer, const char *name, const char 
 
 typedef uint64_t (*counter_value)(const struct lt_counters *counters, enum lt_counter counter);
 
-#define SHARED_FIELDS (LT_COUNTER_COUNT + 1)
+#define SHARED_FIELDS (LT_COUNTER_COUNT + 2)
+
+/* What encoding a span has taken, on the average over the store's lifetime: so long a hit has saved. */
+static double seconds_of_a_span(const struct lt_counters *counters)
+{
+    uint64_t spans = lt_counters_lifetime(counters, LT_COUNTER_SPANS_ENCODED);
+    return spans ? 1e-6 * (double)lt_counters_lifetime(counters, LT_COUNTER_ENCODE_MICROSECONDS) / (double)spans : 0;
+}
 
 /* All counters under their names, with what people would compute from them: times in seconds, and the hit rate. */
 static void write_counters(struct lt_writer *writer, const struct lt_counters *counters, counter_value value,
@@ -48,6 +58,40 @@ static void write_counters(struct lt_writer *writer, const struct lt_counters *c
     }
     uint64_t lookups = value(counters, LT_COUNTER_SPAN_LOOKUPS), hits = value(counters, LT_COUNTER_SPAN_HITS);
     write_number(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
+    write_number(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+}
+
+/* Ten pairs, and what they make together. */
+static void write_namespace_counters(struct lt_writer *writer, const struct lt_counters *counters,
+                                     const uint64_t values[LT_NAMESPACE_COUNTERS])
+{
+    uint64_t hits =
+        values[LT_NAMESPACE_HITS_MEMORY] + values[LT_NAMESPACE_HITS_DISK] + values[LT_NAMESPACE_HITS_JOINED];
+    for (int i = 0; i < LT_NAMESPACE_COUNTERS; i++)
+        write_count(writer, lt_namespace_counter_name((enum lt_namespace_counter)i), values[i]);
+    write_number(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+}
+
+static void write_namespaces(struct lt_writer *writer, const struct lt_server *server)
+{
+    struct lt_namespace_usage *usages = lt_malloc(LT_NAMESPACES_MAX * sizeof *usages);
+    size_t count = usages ? lt_namespace_list(server->store, 0, usages, LT_NAMESPACES_MAX) : 0;
+    lt_write_text(writer, "namespaces");
+    lt_write_array(writer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        lt_write_map(writer, 5 + LT_NAMESPACE_COUNTERS + 1);
+        write_string(writer, "name", usages[i].space.name);
+        write_count(writer, "entries", usages[i].entries);
+        write_count(writer, "bytes", usages[i].bytes);
+        write_count(writer, "quota_bytes", usages[i].space.quota_bytes);
+        write_namespace_counters(writer, &server->counters, usages[i].counts);
+        lt_write_text(writer, "lifetime");
+        lt_write_map(writer, LT_NAMESPACE_COUNTERS + 1);
+        write_namespace_counters(writer, &server->counters, usages[i].lifetime);
+    }
+    lt_free(usages);
+    if (!usages)
+        writer->error = LT_ENOMEM;
 }
 
 void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
@@ -55,17 +99,22 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     const struct lt_counters *counters = &server->counters;
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
-    lt_write_map(writer, SHARED_FIELDS + 10);
+    uint64_t pinned, pinned_bytes;
+    lt_store_pinned(server->store, &pinned, &pinned_bytes);
+    lt_write_map(writer, SHARED_FIELDS + 13);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
     write_count(writer, "store_entries", store.entries);
     write_count(writer, "store_bytes", store.bytes);
     write_count(writer, "store_budget_bytes", store.budget_bytes);
     write_count(writer, "store_in_memory", store.memory_entries);
     write_count(writer, "store_waiting", store.waiting);
+    write_count(writer, "store_pinned", pinned);
+    write_count(writer, "store_pinned_bytes", pinned_bytes);
     write_count(writer, "store_corrupt", store.corrupt);
     write_count(writer, "store_write_failures", store.write_failures);
     write_count(writer, "connections", server->session_count);
     write_count(writer, "running", server->job_count);
+    write_namespaces(writer, server);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
     write_counters(

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/http.h"
@@ -168,6 +169,7 @@ static void on_second(uv_timer_t *timer)
         lt_session_tick(session, now);
     }
     accept_waiting(server);
+    lt_background_tick(server);
     if (server->http && server->http->daemon)
         lt_http_tick(server->http, now);
     if (server->stopping && now > server->stop_deadline) {

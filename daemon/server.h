@@ -15,6 +15,7 @@
 
 struct lt_http;
 struct lt_session;
+struct lt_background;
 
 struct lt_server {
     const struct lt_config *config;
@@ -37,10 +38,12 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    bool accept_later;   /* a connection waits that could not be taken for want of memory: libuv offers it only once */
-    size_t job_count;    /* jobs that are not done */
-    size_t pool_count;   /* those of them that the pool has */
-    size_t upload_bytes; /* of documents on their way in, here and in the engine */
+    bool accept_later; /* a connection waits that could not be taken for want of memory: libuv offers it only once */
+    size_t job_count;  /* jobs that are not done */
+    size_t pool_count; /* those of them that the pool has */
+    struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
+    size_t transfer_count;             /* packs on their way */
+    size_t upload_bytes;               /* of documents on their way in, here and in the engine */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */

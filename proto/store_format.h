@@ -12,7 +12,7 @@
 
 #define LT_STORE_FORMAT 3
 
-#define LT_STORE_DATABASES_MAX 16
+#define LT_STORE_DATABASES_MAX 24
 #define LT_STORE_META "meta"         /* database: LT_STORE_FORMAT_KEY */
 #define LT_STORE_FORMAT_KEY "format" /* a u32, little-endian */
 #define LT_STORE_INDEX "index"       /* database: places by the first 8 bytes of span keys */

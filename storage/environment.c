@@ -45,6 +45,21 @@ static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
 
 /* --- LMDB --- */
 
+/* LMDB counts pages that a transaction has taken and given back, but does not write them: the file would end before the
+ * last page that is counted, as one does that was truncated. So it gets the length of the map, mostly a hole; room on
+ * the disk is taken as before, when pages are written. */
+static int extend_file(const char *path, MDB_env *env, uint64_t bytes, struct lt_error *error)
+{
+    int descriptor;
+    struct stat file;
+    if (mdb_env_get_fd(env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot look at %s/data.mdb", path);
+    if ((uint64_t)file.st_size < bytes && ftruncate(descriptor, (off_t)bytes) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot extend %s/data.mdb to %llu bytes: %s", path, (unsigned long long)bytes,
+                       strerror(errno));
+    return LT_OK;
+}
+
 static int make_env(const struct lt_store_options *options, struct lt_environment *environment, struct lt_error *error)
 {
     const char *path = options->path;
@@ -65,7 +80,8 @@ static int make_env(const struct lt_store_options *options, struct lt_environmen
     environment->page_bytes = stat.ms_psize;
     int dead;
     mdb_reader_check(environment->env, &dead);
-    return lt_store_format_check_length(path, environment->env, error);
+    code = lt_store_format_check_length(path, environment->env, error);
+    return code ? code : extend_file(path, environment->env, environment->map_bytes, error);
 }
 
 /* LT_ENOTFOUND: the store is new and empty. */
@@ -117,6 +133,10 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         {lt_queue_name(LT_QUEUE_MAIN), MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]},
         {LT_STORE_INDEX, MDB_INTEGERKEY, &environment->index},
         {"stats", 0, &environment->stats},
+        {"namespaces", 0, &environment->namespaces},
+        {"members", 0, &environment->members},
+        {"expiries", 0, &environment->expiries},
+        {"pins", 0, &environment->pins},
         {"documents", 0, &environment->documents},
         {"parts", 0, &environment->parts},
         {"refined", 0, &environment->refined},
@@ -184,6 +204,10 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
                                  environment->index,
                                  environment->meta,
                                  environment->stats,
+                                 environment->namespaces,
+                                 environment->members,
+                                 environment->expiries,
+                                 environment->pins,
                                  environment->documents,
                                  environment->parts,
                                  environment->refined,

@@ -14,6 +14,8 @@
  *   refined    chain key                    f32 refined latent, sealed (storage/refined.h)
  *   refined_order  u64, big-endian: order   chain key
  *
+ * and those of the ledger (storage/ledger.h) and of pins (storage/pins.h).
+ *
  * Numbers that are keys and places are in the byte order of the machine, as LMDB's own are, the others little-endian.
  * Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
@@ -27,6 +29,7 @@
 struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, index, queues[LT_QUEUE_COUNT], stats;
+    MDB_dbi namespaces, members, expiries, pins;
     MDB_dbi documents, parts, refined, refined_order;
     uint64_t map_bytes;
     size_t page_bytes;

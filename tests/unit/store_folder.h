@@ -83,7 +83,7 @@ static inline int put_expiring(struct lt_store *store, uint32_t number, uint32_t
     const struct lt_latent latent = {.key = key_of(number),
                                      .type = LT_LATENT_F16,
                                      .dimension = DIMENSION,
-                                     .namespace_id = number,
+                                     .created = 1000 + number,
                                      .expires = expires,
                                      .token_count = number % 12 + 1,
                                      .tokens = tokens,
@@ -108,8 +108,7 @@ static inline enum lt_lookup get(struct lt_store *store, uint32_t number)
         fill(number, expected);
         assert_memory_equal(payload, expected, sizeof expected);
         assert_int_equal(latent.token_count, number % 12 + 1);
-        assert_int_equal(latent.namespace_id, number);
-        assert_true(latent.created != 0);
+        assert_int_equal(latent.created, 1000 + number);
     }
     return lookup;
 }
