@@ -46,13 +46,14 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* The store is still to be closed: a signal that is sent again must not end the process before that. */
-static void close_signal(uv_signal_t *handle, int number)
+void lt_server_hold_signals(bool hold)
 {
-    if (uv_is_closing((uv_handle_t *)handle))
-        return;
-    close_handle((uv_handle_t *)handle);
-    signal(number, SIG_IGN);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
 static void close_if_done(struct lt_server *server)
@@ -71,9 +72,11 @@ static void close_if_done(struct lt_server *server)
         lt_http_close(server->http);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
-    close_signal(&server->terminate, SIGTERM);
-    close_signal(&server->interrupt, SIGINT);
-    close_signal(&server->hangup, SIGHUP);
+    /* The store is still to be closed: a signal that is sent again must not end the process before that. */
+    lt_server_hold_signals(true);
+    close_handle((uv_handle_t *)&server->terminate);
+    close_handle((uv_handle_t *)&server->interrupt);
+    close_handle((uv_handle_t *)&server->hangup);
 }
 
 void lt_server_stop(struct lt_server *server)
@@ -269,6 +272,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 
 void lt_server_run(struct lt_server *server)
 {
+    lt_server_hold_signals(false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
     lt_http_destroy(server->http);

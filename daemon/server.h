@@ -55,6 +55,10 @@ static inline uint64_t lt_server_seconds_uncounted(const struct lt_server *serve
     return server->seconds % 60;
 }
 
+/* Keeps SIGTERM, SIGINT and SIGHUP from this thread, or lets them come. Threads inherit it: held from the beginning of
+ * the program on, only the loop takes them, while it runs. */
+void lt_server_hold_signals(bool hold);
+
 /* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
  * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */
 int lt_server_start(struct lt_server *server, struct lt_error *error);

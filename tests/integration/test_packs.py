@@ -40,7 +40,12 @@ def take(connection, data, **options):
 
 def files(daemon):
     """What stands in the store's folder, and what is open there without a name."""
-    open_files = [os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd")]
+    open_files = []
+    for fd in os.listdir(f"/proc/{daemon.process.pid}/fd"):
+        try:
+            open_files.append(os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}"))
+        except FileNotFoundError:
+            continue  # closed meanwhile
     return sorted(os.listdir(daemon.store)), [name for name in open_files if "pack-" in name]
 
 
