@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/pages.h"
+
 #define PATH_BYTES 4096
 #define MAP_SLACK (64ull << 20)
 #define READER_TABLE_BYTES (64 * (LT_STORE_READERS_MAX + 2)) /* lock.mdb: its head, and 64 bytes a reader */
@@ -179,6 +181,8 @@ int lt_environment_open(const struct lt_store_options *options, struct lt_enviro
     if (mkdir(options->path, 0700) != 0 && errno != EEXIST)
         return lt_fail(error, LT_ESTORE, "cannot make the store %s: %s", options->path, strerror(errno));
     int code = take_lock(options->path, &environment.lock, error);
+    if (code == LT_OK)
+        code = lt_pages_check(options->path, error);
     if (code == LT_OK)
         code = reserve_readers(options->path, error);
     if (code == LT_OK)

@@ -271,7 +271,8 @@ void *lt_writer_run(void *context)
             lt_store_check_readers(store);
             code = write_group(store, first, count, changes);
         }
-        atomic_store(&store->write_error, code);
+        if (!idle)
+            atomic_store(&store->write_error, code);
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)
