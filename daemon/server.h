@@ -47,6 +47,8 @@ struct lt_server {
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */
+    int store_alarm;      /* what the log was told last of the store's writing: LT_OK or an error */
+    double alarm_told;    /* when an error was */
 };
 
 /* Of the time since the start, what the lifetime counter does not have yet: it is told once a minute. */
