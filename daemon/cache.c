@@ -4,8 +4,7 @@
 #include <time.h>
 
 #include "daemon/clock.h"
-#include "kernels/half.h"
-#include "kernels/int8.h"
+#include "daemon/precision.h"
 #include "proto/alloc.h"
 
 struct lt_cache {
@@ -49,6 +48,11 @@ int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_
 void lt_cache_destroy(struct lt_cache *cache)
 {
     lt_free(cache);
+}
+
+bool lt_cache_shares(const struct lt_namespace *space)
+{
+    return space->salt_bytes == 0;
 }
 
 struct lt_remote *lt_cache_remote(const struct lt_cache *cache)
@@ -122,7 +126,7 @@ static void look_up(struct lt_cache *cache, struct resolving *r)
     const uint8_t *fingerprint = lt_model_encoder_fingerprint(r->model);
     for (uint32_t i = 0; i < r->count; i++) {
         struct lt_cache_span *span = r->spans[i];
-        lt_span_key(fingerprint, NULL, 0, span->tokens, span->count, &span->key);
+        lt_span_key(fingerprint, span->space->salt, span->space->salt_bytes, span->tokens, span->count, &span->key);
         r->distinct_of[i] = find_distinct(r, i, &span->key);
     }
     for (size_t start = 0; cache->store && start < r->distinct; start += LT_LATENT_BATCH_MAX) {
@@ -151,7 +155,8 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
         for (size_t d = 0; d < r->distinct; d++) {
             const struct lt_cache_span *span = r->spans[r->first[d]];
             if (r->lookups[d] == LT_LOOKUP_MISS_NEW)
-                lt_span_key(encoders[e], NULL, 0, span->tokens, span->count, &keys[count++]);
+                lt_span_key(encoders[e], span->space->salt, span->space->salt_bytes, span->tokens, span->count,
+                            &keys[count++]);
         }
         lt_store_holds(cache->store, keys, count, holds);
         for (size_t d = 0; d < r->distinct; d++)
@@ -161,23 +166,6 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
     lt_free(keys);
     lt_free(holds);
     return code;
-}
-
-/* Into the precision in which it is stored. */
-static void narrow(const float *numbers, struct lt_latent *latent)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_int8_from_float(numbers, latent->dimension, latent->payload, &latent->scale);
-    else
-        lt_half_from_float(numbers, latent->dimension, latent->payload);
-}
-
-static void widen(const struct lt_latent *latent, float *numbers)
-{
-    if (latent->type == LT_LATENT_I8)
-        lt_float_from_int8(latent->payload, latent->dimension, latent->scale, numbers);
-    else
-        lt_float_from_half(latent->payload, latent->dimension, numbers);
 }
 
 /* Encodes every distinct latent that was missed, and offers it to the store. */
@@ -209,10 +197,13 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
     size_t unstored = 0;
     for (size_t i = 0; i < misses; i++) {
         struct lt_latent *latent = &r->latents[r->item_of[i]];
-        narrow(r->items[i].latent, latent);
+        const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
+        lt_latent_narrow(r->items[i].latent, latent);
+        latent->namespace_id = space->id;
+        latent->expires = lt_namespace_expiry(space);
         if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
-        if (cache->counters && cache->remote)
+        if (cache->counters && cache->remote && lt_cache_shares(space))
             lt_remote_put(cache->remote, latent);
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
@@ -231,7 +222,25 @@ static void hand_out(struct resolving *r)
         uint32_t d = r->distinct_of[i];
         span->lookup = r->lookups[d];
         span->joined = r->first[d] != i && !lt_lookup_is_hit(span->lookup);
-        widen(&r->latents[d], span->latent);
+        lt_latent_widen(&r->latents[d], span->latent);
+    }
+}
+
+/* The same for each namespace. Spans of one request stand together, so it is not asked for each of them. */
+static void count_for_namespaces(struct lt_store *store, struct lt_cache_span *const *spans, size_t count)
+{
+    static const enum lt_namespace_counter counter_of[] = {
+        [LT_LOOKUP_MISS_NEW] = LT_NAMESPACE_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_NAMESPACE_MISSES_EVICTED,
+        [LT_LOOKUP_MISS_ENCODER] = LT_NAMESPACE_MISSES_ENCODER, [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT,
+        [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED, [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,
+        [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,          [LT_LOOKUP_HIT_REMOTE] = LT_NAMESPACE_HITS_REMOTE,
+    };
+    for (size_t i = 0; i < count;) {
+        uint64_t amounts[LT_NAMESPACE_COUNTERS] = {0};
+        uint32_t id = spans[i]->space->id;
+        for (; i < count && spans[i]->space->id == id; i++)
+            amounts[spans[i]->joined ? LT_NAMESPACE_HITS_JOINED : counter_of[spans[i]->lookup]]++;
+        lt_namespace_count(store, id, amounts);
     }
 }
 
@@ -246,6 +255,14 @@ static void count_span(struct lt_counters *counters, const struct lt_cache_span 
     lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
     lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, 1);
     lt_count(counters, lt_cache_span_hit(span) ? LT_COUNTER_SPAN_HITS : LT_COUNTER_SPAN_MISSES, 1);
+}
+
+static void count_hit(struct lt_cache *cache, struct lt_cache_span *span)
+{
+    if (!cache->counters)
+        return;
+    count_span(cache->counters, span);
+    count_for_namespaces(cache->store, &span, 1);
 }
 
 static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
@@ -280,8 +297,10 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
     if (code == LT_OK) {
         hand_out(&r);
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
-        if (cache->counters)
+        if (cache->counters) {
             count_outcomes(cache->counters, &r, ret_time);
+            count_for_namespaces(cache->store, r.spans, r.count);
+        }
     }
     finish(&r);
     return code;
@@ -305,9 +324,8 @@ int lt_cache_find(struct lt_cache *cache, const struct lt_model *model, struct l
         ret_found[i] = lt_lookup_is_hit(span->lookup);
         if (!ret_found[i])
             continue;
-        widen(latent, span->latent);
-        if (cache->counters)
-            count_span(cache->counters, span);
+        lt_latent_widen(latent, span->latent);
+        count_hit(cache, span);
     }
     *ret_time = (struct lt_cache_time){lt_clock_seconds() - began, 0};
     finish(&r);
@@ -334,28 +352,36 @@ bool lt_cache_take(struct lt_cache *cache, const struct lt_model *model, struct 
 {
     uint16_t payload[LT_LATENT_DIMENSION_MAX];
     struct lt_record read;
+    double size;
     if (!lt_record_serves(&span->key, record, bytes, cache->type, lt_model_shape(model)->width, (uint32_t)time(NULL)) ||
         lt_record_read(record, bytes, &read) != LT_OK) {
         lt_cache_refuse(cache);
         return false;
     }
     lt_record_copy_payload(&read, payload);
+    uint32_t expires = lt_namespace_expiry(span->space); /* or when the other daemon said, if that is earlier */
+    if (read.expires && (!expires || read.expires < expires))
+        expires = read.expires;
     const struct lt_latent latent = {.key = span->key,
                                      .type = read.type,
                                      .dimension = read.dimension,
-                                     .namespace_id = read.namespace_id,
+                                     .namespace_id = span->space->id,
                                      .created = read.created,
-                                     .expires = read.expires,
+                                     .expires = expires,
                                      .scale = read.scale,
                                      .token_count = span->count,
                                      .tokens = span->tokens,
                                      .payload = payload};
-    widen(&latent, span->latent);
+    lt_latent_widen(&latent, span->latent);
+    if (!lt_latent_has_size(span->latent, latent.dimension, &size)) {
+        lt_cache_refuse(cache);
+        return false;
+    }
     if (lt_store_put(cache->store, &latent, 1, NULL) != LT_OK)
         lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, 1);
     span->lookup = LT_LOOKUP_HIT_REMOTE;
     span->joined = false;
     span->operations = 0;
-    count_span(cache->counters, span);
+    count_hit(cache, span);
     return true;
 }

@@ -12,6 +12,7 @@
 #include "daemon/counters.h"
 #include "daemon/remote.h"
 #include "kernels/islet.h"
+#include "storage/namespaces.h"
 #include "storage/store.h"
 
 struct lt_cache;
@@ -20,12 +21,13 @@ struct lt_cache;
 struct lt_cache_span {
     const uint32_t *tokens; /* in: [count] */
     uint32_t count;
-    float *latent;          /* in: room for [D]; out: the latent */
-    struct lt_span_key key; /* out */
-    enum lt_lookup lookup;  /* out */
-    bool ready;             /* the fetching has resolved it (daemon/fetching.h); the cache does not look at it */
-    bool joined;            /* out: another span of the same call, alike, was the miss; this one waited for it */
-    uint64_t operations;    /* out: of encoding it; 0 for hits and joined spans */
+    const struct lt_namespace *space; /* in: whose it is, and how long it is to live */
+    float *latent;                    /* in: room for [D]; out: the latent */
+    struct lt_span_key key;           /* out */
+    enum lt_lookup lookup;            /* out */
+    bool ready;          /* the fetching has resolved it (daemon/fetching.h); the cache does not look at it */
+    bool joined;         /* out: another span of the same call, alike, was the miss; this one waited for it */
+    uint64_t operations; /* out: of encoding it; 0 for hits and joined spans */
 };
 
 /* Seconds that one call spent. */
@@ -40,6 +42,10 @@ struct lt_cache_time {
 int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
                     struct lt_remote *remote, struct lt_cache **ret_cache);
 void lt_cache_destroy(struct lt_cache *cache);
+
+/* Whether latents of a namespace may leave this machine: only those of `public`, since a record has its tokens in clear
+ * text. Keys of others have salts that no other daemon knows, so nothing could be gained. */
+bool lt_cache_shares(const struct lt_namespace *space);
 
 /* NULL: none. */
 struct lt_remote *lt_cache_remote(const struct lt_cache *cache);
@@ -59,7 +65,7 @@ size_t lt_cache_record_bytes(const struct lt_cache *cache, const struct lt_model
                              const struct lt_cache_span *span);
 
 /* Resolves a span whose key is known with a record that the remote tier has given, and puts it into the store. False if
- * it is not a sound record of this span in the type and dimension that are used here: it is counted and the span is as
+ * it is not a sound record of this span in the type and dimension that are used here, with numbers of the size that encoders give: it is counted and the span is as
  * it was. */
 bool lt_cache_take(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span *span,
                    const uint8_t *record, size_t bytes);

@@ -1,6 +1,7 @@
 #include "daemon/caller.h"
 
 #include "daemon/engine.h"
+#include "daemon/transfer.h"
 
 void lt_caller_add(struct lt_caller *caller, struct lt_job *job)
 {
@@ -50,6 +51,7 @@ bool lt_caller_cancel(struct lt_caller *caller, struct lt_engine *engine, uint32
 
 void lt_caller_abandon(struct lt_caller *caller, struct lt_engine *engine)
 {
+    lt_transfer_abandon(caller);
     if (!caller->jobs)
         return;
     for (struct lt_job *job = caller->jobs; job; job = job->next) {

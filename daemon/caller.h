@@ -10,6 +10,7 @@
 struct lt_buffer;
 struct lt_engine;
 struct lt_job;
+struct lt_transfer;
 
 struct lt_caller {
     /* Takes whole messages of a job, and their memory. May abandon the caller's jobs. */
@@ -18,6 +19,7 @@ struct lt_caller {
     void (*finished)(struct lt_caller *caller, struct lt_job *job);
     struct lt_job *jobs; /* not answered yet */
     size_t job_count;
+    struct lt_transfer *transfer; /* a pack on its way, or NULL */
 };
 
 /* Attaches and detaches a job. */
@@ -30,7 +32,7 @@ void lt_caller_set_paused(struct lt_caller *caller, struct lt_engine *engine, bo
 /* Marks the job with that request id cancelled; false if there is none. */
 bool lt_caller_cancel(struct lt_caller *caller, struct lt_engine *engine, uint32_t id);
 
-/* Cancels all its jobs and forgets them: nothing more is delivered. */
+/* Cancels all its jobs and forgets them: nothing more is delivered. A pack on its way is given up. */
 void lt_caller_abandon(struct lt_caller *caller, struct lt_engine *engine);
 
 #endif

@@ -43,9 +43,12 @@ static int resolve(struct cycle *cycle)
 {
     size_t spans = 0;
     for (size_t i = 0; i < cycle->count; i++)
-        for (size_t s = 0; s < cycle->tasks[i]->fresh_count; s++)
-            if (!cycle->tasks[i]->fresh[s].ready)
-                cycle->spans[spans++] = &cycle->tasks[i]->fresh[s];
+        for (size_t s = 0; s < cycle->tasks[i]->fresh_count; s++) {
+            struct lt_cache_span *span = &cycle->tasks[i]->fresh[s];
+            span->space = &cycle->tasks[i]->job->space;
+            if (!span->ready)
+                cycle->spans[spans++] = span;
+        }
     struct lt_cache_time time;
     int code = lt_cache_resolve(cycle->place->cache, cycle->served->model, cycle->served->workspace, cycle->spans,
                                 spans, &time);
@@ -99,6 +102,7 @@ static int begin_sequences(struct cycle *cycle)
         task->receipt.mix += lt_clock_seconds() - began;
         task->receipt.restored_spans = beginning.spans;
         task->sequence = beginning.sequence;
+        task->states_age = beginning.age;
         task->fresh_starts += beginning.spans;
         task->fresh_latents += beginning.spans * width;
         task->fresh_count -= beginning.spans;

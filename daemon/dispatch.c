@@ -2,15 +2,18 @@
 
 #include <string.h>
 
+#include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/http.h"
 #include "daemon/latent_get.h"
+#include "daemon/namespace_choice.h"
 #include "daemon/pool.h"
 #include "daemon/report.h"
 #include "daemon/server.h"
 #include "daemon/session.h"
 #include "daemon/uploads.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "proto/writer.h"
 
 /* Empty if memory is out; sending nothing closes a session. */
@@ -99,37 +102,62 @@ static void finish_job(struct lt_server *server, struct lt_job *job);
 
 static int hand_over(struct lt_server *server, struct lt_job *job)
 {
-    bool computes = job->request->method != LT_METHOD_LATENT_GET && job->request->method != LT_METHOD_LATENT_PUT;
-    return computes ? lt_engine_submit(server->engine, job) : lt_pool_submit(server, job, finish_job);
+    enum lt_method method = job->request->method;
+    bool waits = method == LT_METHOD_LATENT_GET || method == LT_METHOD_LATENT_PUT || lt_background_takes(method);
+    return waits ? lt_pool_submit(server, job, finish_job) : lt_engine_submit(server->engine, job);
+}
+
+/* A job in the namespace of its request. LT_ENOMODEL, LT_ENOTFOUND, LT_EPARAM, LT_EBUSY, LT_ENOMEM; `error` is filled.
+ */
+static int make_job(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
+                    struct lt_job **ret_job, struct lt_error *error)
+{
+    size_t model = 0;
+    struct lt_namespace space;
+    bool background = lt_background_takes(request->method);
+    int code = background ? LT_OK : choose_model(server, request, &model, error);
+    if (code == LT_OK)
+        code = lt_choose_namespace(server->store, request, &space, error);
+    if (code)
+        return code;
+    struct lt_job *job = NULL;
+    if (background) {
+        code = lt_background_begin(server, caller, request, &job, error);
+    } else {
+        job = lt_calloc(1, sizeof *job);
+        code = job ? LT_OK : lt_fail_code(error, LT_ENOMEM);
+    }
+    if (code)
+        return code;
+    job->request = request;
+    job->model = model;
+    job->space = space;
+    job->received = lt_clock_seconds();
+    job->final.job = job;
+    job->final.last = true;
+    *ret_job = job;
+    return LT_OK;
 }
 
 int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
                        struct lt_error *error)
 {
-    size_t model = 0;
-    int code = choose_model(server, request, &model, error);
-    if (code) {
-        lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
-        lt_request_destroy(request);
-        return code;
-    }
-    struct lt_job *job = server->stopping ? NULL : lt_calloc(1, sizeof *job);
-    code = server->stopping ? LT_ESHUTDOWN : job ? LT_OK : LT_ENOMEM;
-    if (job) {
-        job->request = request;
-        job->model = model;
-        job->received = lt_clock_seconds();
-        job->final.job = job;
-        job->final.last = true;
+    struct lt_job *job = NULL;
+    int code = server->stopping ? lt_fail_code(error, LT_ESHUTDOWN) : make_job(server, caller, request, &job, error);
+    if (code == LT_OK) {
         code = hand_over(server, job);
+        if (code == LT_EBUSY)
+            lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
+        else if (code)
+            lt_fail_code(error, code);
+        if (code)
+            lt_background_end(server, job);
     }
     if (code) {
         lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
         free_request(server, request);
         lt_free(job);
-        if (code == LT_EBUSY)
-            return lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
-        return lt_fail_code(error, code);
+        return code;
     }
     server->job_count++;
     lt_caller_add(caller, job);
@@ -150,8 +178,7 @@ static void write_hello(struct lt_writer *writer)
     lt_write_text(writer, "latentd");
     lt_write_text(writer, "version");
     lt_write_text(writer, LT_VERSION);
-    lt_write_text(writer, "protocol");
-    lt_write_uint(writer, LT_PROTOCOL_VERSION);
+    lt_pair_uint(writer, "protocol", LT_PROTOCOL_VERSION);
 }
 
 /* Methods whose answer is in memory. */
@@ -216,7 +243,7 @@ static bool is_job(enum lt_method method)
     case LT_METHOD_DOCUMENT_REFINE:
         return true;
     default:
-        return false;
+        return lt_background_takes(method);
     }
 }
 
@@ -228,8 +255,7 @@ static void answer_received(struct lt_session *session, uint32_t id, uint64_t re
     lt_writer_init(&writer, &bytes);
     lt_write_response(&writer, id);
     lt_write_map(&writer, 1);
-    lt_write_text(&writer, "received");
-    lt_write_uint(&writer, received);
+    lt_pair_uint(&writer, "received", received);
     if (writer.error)
         lt_buffer_finish(&bytes); /* sending nothing closes the session */
     lt_session_send(session, &bytes);
@@ -260,9 +286,11 @@ static bool answer_from_memory(struct lt_session *session, const struct lt_reque
     struct lt_server *server = session->server;
     struct lt_buffer bytes;
     struct lt_error error;
+    struct lt_namespace space;
     size_t model;
     if (request->method != LT_METHOD_LATENT_GET || server->stopping || choose_model(server, request, &model, &error) ||
-        lt_latent_get_in_memory(server, model, request, &bytes))
+        lt_choose_namespace(server->store, request, &space, &error) ||
+        lt_latent_get_in_memory(server, model, &space, request, &bytes))
         return false;
     lt_session_send(session, &bytes);
     return true;
@@ -302,6 +330,7 @@ static void deliver(struct lt_job *job, struct lt_buffer *bytes)
 static void finish_job(struct lt_server *server, struct lt_job *job)
 {
     struct lt_buffer bytes = job->final.bytes;
+    lt_background_end(server, job);
     if (!bytes.size) {
         struct lt_error error;
         lt_fail_code(&error, LT_ENOMEM);

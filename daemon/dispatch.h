@@ -16,7 +16,8 @@ struct lt_session;
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes);
 
 /* Hands a request to the engine or the pool; its messages go to the caller. The request is taken over also on failure,
- * which is counted. LT_ENOMODEL, LT_EPARAM, LT_EBUSY, LT_ESHUTDOWN, LT_ENOMEM: nothing will be delivered. */
+ * which is counted. LT_ENOMODEL, LT_ENOTFOUND (no such namespace), LT_EPARAM, LT_EBUSY, LT_ESHUTDOWN, LT_ENOMEM:
+ * nothing will be delivered. */
 int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struct lt_request *request,
                        struct lt_error *error);
 

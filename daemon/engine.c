@@ -35,7 +35,7 @@ struct lt_engine {
     pthread_cond_t wake;
     struct lt_job *queue, **queue_end;
     size_t queue_count;
-    bool stopping, woken;
+    bool stopping, woken, forgetting;
 
     struct lt_task *tasks;
 };
@@ -254,17 +254,6 @@ static void advance_refining(struct lt_engine *engine, struct lt_task *task)
     }
 }
 
-static void observe_token(struct lt_engine *engine, struct lt_task *task)
-{
-    double now = lt_clock_seconds();
-    bool was_paused = atomic_exchange(&task->job->was_paused, false);
-    if (task->last_token == 0)
-        lt_observe(engine->place.counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
-    else if (!was_paused)
-        lt_observe(engine->place.counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
-    task->last_token = now;
-}
-
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -273,7 +262,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         fail_task(engine, task, code);
         return;
     }
-    observe_token(engine, task);
+    lt_generation_observe(task, engine->place.counters);
     lt_answer_text_take(&task->text, task->finish_reason != NULL, &task->piece, &task->piece_bytes);
     if (task->piece_bytes && task->job->request->generate.stream)
         code = notify(engine, task, lt_reply_token);
@@ -285,8 +274,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         finish_task(engine, task);
 }
 
-/* Asks the remote tier for what the prompt misses, or takes up what it answered. True if the task has to wait, or is
- * gone: the others go on without it. */
+/* Asks the remote tier, or takes up what it answered. True if the task has to wait, or is gone. */
 static bool fetch(struct lt_engine *engine, struct lt_task *task)
 {
     bool waits = false;
@@ -373,7 +361,8 @@ static void *run(void *context)
         engine->queue = NULL;
         engine->queue_end = &engine->queue;
         engine->queue_count = 0;
-        engine->woken = false;
+        bool forgetting = engine->forgetting;
+        engine->woken = engine->forgetting = false;
         bool stopping = engine->stopping;
         pthread_mutex_unlock(&engine->mutex);
         if (stopping) {
@@ -381,6 +370,8 @@ static void *run(void *context)
             answer_everything(engine, job);
             return NULL;
         }
+        for (size_t i = 0; forgetting && i < engine->served_count; i++)
+            lt_served_model_forget(&engine->served[i]);
         for (struct lt_job *next; job; job = next) {
             next = job->queue_next;
             take_up(engine, job);
@@ -413,6 +404,15 @@ int lt_engine_submit(struct lt_engine *engine, struct lt_job *job)
 struct lt_event *lt_engine_take_events(struct lt_engine *engine)
 {
     return lt_outbox_take(&engine->outbox);
+}
+
+void lt_engine_forget(struct lt_engine *engine)
+{
+    pthread_mutex_lock(&engine->mutex);
+    engine->forgetting = true;
+    engine->woken = true;
+    pthread_cond_signal(&engine->wake);
+    pthread_mutex_unlock(&engine->mutex);
 }
 
 void lt_engine_wake(struct lt_engine *engine)

@@ -40,6 +40,10 @@ int lt_engine_submit(struct lt_engine *engine, struct lt_job *job);
 /* Takes all waiting events, oldest first, as a list. Loop thread. */
 struct lt_event *lt_engine_take_events(struct lt_engine *engine);
 
+/* Drops all mixed states, those of requests under way included, before any request that is submitted from now on is
+ * looked at. Any thread. */
+void lt_engine_forget(struct lt_engine *engine);
+
 /* Makes the engine look at its jobs again after `cancelled` or `paused` changed. */
 void lt_engine_wake(struct lt_engine *engine);
 

@@ -44,8 +44,10 @@ static int look_here(struct lt_cache *cache, struct lt_task *task)
     bool *found = lt_malloc(task->fresh_count * sizeof *found);
     fetching->spans = lt_malloc(task->fresh_count * sizeof *fetching->spans);
     int code = spans && found && fetching->spans ? LT_OK : LT_ENOMEM;
-    for (size_t i = 0; code == LT_OK && i < task->fresh_count; i++)
+    for (size_t i = 0; code == LT_OK && i < task->fresh_count; i++) {
         spans[i] = &task->fresh[i];
+        spans[i]->space = &task->job->space;
+    }
     if (code == LT_OK)
         code = lt_cache_find(cache, task->served->model, spans, task->fresh_count, found, &time);
     for (uint32_t i = 0; code == LT_OK && i < task->fresh_count; i++) {
@@ -118,7 +120,7 @@ int lt_fetching_step(struct lt_cache *cache, struct lt_task *task, bool *ret_wai
 {
     struct lt_remote *remote = lt_cache_remote(cache);
     struct lt_fetching *fetching = &task->fetching;
-    bool is_prompt = task->fresh_count && task->fresh == task->spans;
+    bool is_prompt = task->fresh_count && task->fresh == task->spans && lt_cache_shares(&task->job->space);
     int code = LT_OK;
     *ret_waits = false;
     if (!remote || !is_prompt || fetching->finished)

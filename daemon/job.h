@@ -10,6 +10,7 @@
 
 #include "proto/buffer.h"
 #include "proto/messages.h"
+#include "storage/namespaces.h"
 
 struct lt_caller;
 struct lt_job;
@@ -26,6 +27,7 @@ struct lt_event {
 struct lt_job {
     struct lt_request *request;     /* owned; read by the engine */
     size_t model;                   /* which of the daemon's models it is about */
+    struct lt_namespace space;      /* in which it lives; ttl_seconds is that of its latents */
     double received;                /* lt_clock_seconds when its frame was complete */
     atomic_bool cancelled;          /* set by the loop: stop within one step */
     atomic_bool paused;             /* set by the loop: its client reads too slowly */

@@ -6,6 +6,7 @@
 
 #include "kernels/model.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "proto/writer.h"
 
 #define HEAD_BYTES 256  /* at least what stands before the latents, and between them and the scales */
@@ -30,8 +31,7 @@ static void write_head(const struct getting *getting, struct lt_writer *writer)
     lt_write_map(writer, getting->type == LT_LATENT_I8 ? 5 : 4);
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(getting->model));
-    lt_write_text(writer, "dimension");
-    lt_write_uint(writer, lt_model_shape(getting->model)->width);
+    lt_pair_uint(writer, "dimension", lt_model_shape(getting->model)->width);
     lt_write_text(writer, "type");
     lt_write_text(writer, lt_latent_type_name(getting->type));
     lt_write_text(writer, "latents");
@@ -95,8 +95,20 @@ static void write_scales(struct getting *getting)
             lt_write_nil(&getting->writer);
 }
 
-static int get(const struct lt_server *server, size_t model, const struct lt_request *request, bool only_memory,
-               struct lt_buffer *ret_bytes)
+/* Latents of other namespaces are as good as not found. Returns whether there were any. */
+static bool hide_others(struct getting *getting, const struct lt_namespace *space)
+{
+    bool any = false;
+    for (size_t i = 0; i < getting->count; i++)
+        if (lt_lookup_is_hit(getting->lookups[i]) && getting->latents[i].namespace_id != space->id) {
+            getting->lookups[i] = LT_LOOKUP_MISS_NEW;
+            any = true;
+        }
+    return any;
+}
+
+static int get(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+               const struct lt_request *request, bool only_memory, struct lt_buffer *ret_bytes)
 {
     struct getting getting = {.model = server->models[model],
                               .type = server->config->latent_type,
@@ -110,6 +122,8 @@ static int get(const struct lt_server *server, size_t model, const struct lt_req
                                                                                                       : LT_ENOTFOUND;
     else if (code == LT_OK)
         code = lt_store_get(server->store, getting.latents, getting.count, getting.lookups);
+    if (code == LT_OK && hide_others(&getting, space) && only_memory)
+        code = LT_ENOTFOUND;
     if (code == LT_OK && !only_memory)
         close_gaps(&getting);
     if (code == LT_OK && getting.type == LT_LATENT_I8)
@@ -125,14 +139,14 @@ static int get(const struct lt_server *server, size_t model, const struct lt_req
     return code;
 }
 
-int lt_latent_get_in_memory(const struct lt_server *server, size_t model, const struct lt_request *request,
-                            struct lt_buffer *ret_bytes)
+int lt_latent_get_in_memory(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+                            const struct lt_request *request, struct lt_buffer *ret_bytes)
 {
-    return get(server, model, request, true, ret_bytes);
+    return get(server, model, space, request, true, ret_bytes);
 }
 
-int lt_latent_get(const struct lt_server *server, size_t model, const struct lt_request *request,
-                  struct lt_buffer *ret_bytes)
+int lt_latent_get(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+                  const struct lt_request *request, struct lt_buffer *ret_bytes)
 {
-    return get(server, model, request, false, ret_bytes);
+    return get(server, model, space, request, false, ret_bytes);
 }

@@ -1,9 +1,9 @@
 #include "daemon/latent_put.h"
 
-#include <math.h>
 #include <sodium.h>
 #include <string.h>
 
+#include "daemon/precision.h"
 #include "kernels/half.h"
 #include "kernels/int8.h"
 #include "kernels/model.h"
@@ -11,11 +11,10 @@
 #include "proto/alloc.h"
 #include "proto/writer.h"
 
-#define SIZE_TOLERANCE 0.05 /* of the root mean square, which encoders make 1; rounding to int8 moves it far less */
-
 /* One request at work. */
 struct putting {
     const struct lt_model *model;
+    const struct lt_namespace *space;
     const struct lt_request *request;
     const struct lt_latent_put_request *put;
     struct lt_latent *latents; /* [latent_count] */
@@ -77,16 +76,11 @@ static void widen(const struct putting *putting, const struct lt_given_latent *g
         lt_float_from_half((const uint16_t *)given->payload, dimension, putting->numbers);
 }
 
-/* Noise, zeros, numbers of another encoder or in another byte order: none of them has the size that encoders give. */
 static int check_numbers(const struct putting *putting, size_t index, struct lt_error *error)
 {
-    double squares = 0;
-    uint32_t dimension = putting->put->dimension;
+    double size;
     widen(putting, &putting->put->latents[index]);
-    for (uint32_t i = 0; i < dimension; i++)
-        squares += (double)putting->numbers[i] * putting->numbers[i];
-    double size = sqrt(squares / dimension);
-    if (!(fabs(size - 1) <= SIZE_TOLERANCE)) /* also if it is not a number */
+    if (!lt_latent_has_size(putting->numbers, putting->put->dimension, &size))
         return lt_fail(error, LT_EPARAM,
                        "latent.put: latents[%zu]: the root mean square of a latent's numbers is 1; here it is %.4g",
                        index, size);
@@ -116,7 +110,8 @@ static int look_up(const struct lt_server *server, struct putting *putting)
     for (size_t i = 0; i < put->latent_count; i++) {
         struct lt_latent *latent = &putting->latents[i];
         *latent = (struct lt_latent){.type = put->type, .dimension = put->dimension, .payload = putting->stored};
-        lt_span_key(fingerprint, NULL, 0, put->latents[i].tokens, put->latents[i].token_count, &latent->key);
+        lt_span_key(fingerprint, putting->space->salt, putting->space->salt_bytes, put->latents[i].tokens,
+                    put->latents[i].token_count, &latent->key);
     }
     return lt_store_get(server->store, putting->latents, put->latent_count, putting->lookups);
 }
@@ -129,6 +124,8 @@ static int store(const struct lt_server *server, struct putting *putting)
         struct lt_latent latent = {.key = putting->latents[i].key,
                                    .type = put->type,
                                    .dimension = put->dimension,
+                                   .namespace_id = putting->space->id,
+                                   .expires = lt_namespace_expiry(putting->space),
                                    .scale = put->latents[i].scale,
                                    .token_count = put->latents[i].token_count,
                                    .tokens = put->latents[i].tokens,
@@ -176,10 +173,11 @@ static int write_response(const struct putting *putting, struct lt_buffer *ret_b
     return writer.error;
 }
 
-int lt_latent_put(const struct lt_server *server, size_t model, const struct lt_request *request,
-                  struct lt_buffer *ret_bytes, struct lt_error *error)
+int lt_latent_put(const struct lt_server *server, size_t model, const struct lt_namespace *space,
+                  const struct lt_request *request, struct lt_buffer *ret_bytes, struct lt_error *error)
 {
-    struct putting putting = {.model = server->models[model], .request = request, .put = &request->latent_put};
+    struct putting putting = {
+        .model = server->models[model], .space = space, .request = request, .put = &request->latent_put};
     size_t count = request->latent_put.latent_count;
     putting.latents = lt_malloc(count * sizeof *putting.latents);
     putting.lookups = lt_malloc(count * sizeof *putting.lookups);

@@ -1,5 +1,6 @@
 #include "daemon/pool.h"
 
+#include "daemon/background.h"
 #include "daemon/latent_get.h"
 #include "daemon/latent_put.h"
 #include "proto/alloc.h"
@@ -28,9 +29,11 @@ static int answer(struct lt_server *server, struct lt_job *job, struct lt_error 
 {
     if (atomic_load(&job->cancelled))
         return lt_fail_code(error, LT_ECANCELLED);
+    if (lt_background_takes(job->request->method))
+        return lt_background_answer(job, &job->final.bytes, error);
     if (job->request->method == LT_METHOD_LATENT_PUT)
-        return lt_latent_put(server, job->model, job->request, &job->final.bytes, error);
-    int code = lt_latent_get(server, job->model, job->request, &job->final.bytes);
+        return lt_latent_put(server, job->model, &job->space, job->request, &job->final.bytes, error);
+    int code = lt_latent_get(server, job->model, &job->space, job->request, &job->final.bytes);
     return code ? lt_fail_code(error, code) : LT_OK;
 }
 
@@ -39,7 +42,8 @@ static void do_work(uv_work_t *handle)
 {
     struct work *work = handle->data;
     struct lt_error error;
-    if (answer(work->server, work->job, &error))
+    work->job->final.failed = answer(work->server, work->job, &error) != LT_OK;
+    if (work->job->final.failed)
         write_error(work->server, work->job->request, &error, &work->job->final.bytes);
 }
 

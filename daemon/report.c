@@ -7,32 +7,22 @@
 #include "daemon/remote.h"
 #include "daemon/server.h"
 #include "kernels/islet.h"
+#include "proto/alloc.h"
 #include "proto/messages.h"
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
-
-static void write_number(struct lt_writer *writer, const char *name, double value)
-{
-    lt_write_text(writer, name);
-    lt_write_real(writer, value);
-}
-
-static void write_string(struct lt_writer *writer, const char *name, const char *value)
-{
-    lt_write_text(writer, name);
-    if (value)
-        lt_write_text(writer, value);
-    else
-        lt_write_nil(writer);
-}
+#include "proto/pairs.h"
+#include "storage/namespaces.h"
+#include "storage/pins.h"
 
 typedef uint64_t (*counter_value)(const struct lt_counters *counters, enum lt_counter counter);
 
-#define SHARED_FIELDS (LT_COUNTER_COUNT + 1)
+#define SHARED_FIELDS (LT_COUNTER_COUNT + 2)
+
+/* What encoding a span has taken, on the average over the store's lifetime: so long a hit has saved. */
+static double seconds_of_a_span(const struct lt_counters *counters)
+{
+    uint64_t spans = lt_counters_lifetime(counters, LT_COUNTER_SPANS_ENCODED);
+    return spans ? 1e-6 * (double)lt_counters_lifetime(counters, LT_COUNTER_ENCODE_MICROSECONDS) / (double)spans : 0;
+}
 
 /* All counters under their names, with what people would compute from them: times in seconds, and the hit rate. */
 static void write_counters(struct lt_writer *writer, const struct lt_counters *counters, counter_value value,
@@ -41,14 +31,48 @@ static void write_counters(struct lt_writer *writer, const struct lt_counters *c
     for (int i = 0; i < LT_COUNTER_COUNT; i++) {
         enum lt_counter counter = (enum lt_counter)i;
         if (counter == LT_COUNTER_ENCODE_MICROSECONDS)
-            write_number(writer, "encode_seconds", 1e-6 * (double)value(counters, counter));
+            lt_pair_real(writer, "encode_seconds", 1e-6 * (double)value(counters, counter));
         else if (counter == LT_COUNTER_UPTIME_SECONDS)
-            write_number(writer, "uptime_s", uptime);
+            lt_pair_real(writer, "uptime_s", uptime);
         else
-            write_count(writer, lt_counter_name(counter), value(counters, counter));
+            lt_pair_uint(writer, lt_counter_name(counter), value(counters, counter));
     }
     uint64_t lookups = value(counters, LT_COUNTER_SPAN_LOOKUPS), hits = value(counters, LT_COUNTER_SPAN_HITS);
-    write_number(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
+    lt_pair_real(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
+    lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+}
+
+/* One pair a counter, and what they make together. */
+static void write_namespace_counters(struct lt_writer *writer, const struct lt_counters *counters,
+                                     const uint64_t values[LT_NAMESPACE_COUNTERS])
+{
+    uint64_t hits = values[LT_NAMESPACE_HITS_MEMORY] + values[LT_NAMESPACE_HITS_DISK] +
+                    values[LT_NAMESPACE_HITS_JOINED] + values[LT_NAMESPACE_HITS_REMOTE];
+    for (int i = 0; i < LT_NAMESPACE_COUNTERS; i++)
+        lt_pair_uint(writer, lt_namespace_counter_name((enum lt_namespace_counter)i), values[i]);
+    lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+}
+
+static void write_namespaces(struct lt_writer *writer, const struct lt_server *server)
+{
+    struct lt_namespace_usage *usages = lt_malloc(LT_NAMESPACES_MAX * sizeof *usages);
+    size_t count = usages ? lt_namespace_list(server->store, 0, usages, LT_NAMESPACES_MAX) : 0;
+    lt_write_text(writer, "namespaces");
+    lt_write_array(writer, (uint32_t)count);
+    for (size_t i = 0; i < count; i++) {
+        lt_write_map(writer, 5 + LT_NAMESPACE_COUNTERS + 1);
+        lt_pair_text(writer, "name", usages[i].space.name);
+        lt_pair_uint(writer, "entries", usages[i].entries);
+        lt_pair_uint(writer, "bytes", usages[i].bytes);
+        lt_pair_uint(writer, "quota_bytes", usages[i].space.quota_bytes);
+        write_namespace_counters(writer, &server->counters, usages[i].counts);
+        lt_write_text(writer, "lifetime");
+        lt_write_map(writer, LT_NAMESPACE_COUNTERS + 1);
+        write_namespace_counters(writer, &server->counters, usages[i].lifetime);
+    }
+    lt_free(usages);
+    if (!usages)
+        writer->error = LT_ENOMEM;
 }
 
 static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
@@ -86,7 +110,7 @@ static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
     };
     lt_write_map(writer, sizeof fields / sizeof *fields);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        write_count(writer, fields[i].name, fields[i].value);
+        lt_pair_uint(writer, fields[i].name, fields[i].value);
 }
 
 void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
@@ -94,18 +118,23 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     const struct lt_counters *counters = &server->counters;
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
-    lt_write_map(writer, SHARED_FIELDS + 11);
+    uint64_t pinned, pinned_bytes;
+    lt_store_pinned(server->store, &pinned, &pinned_bytes);
+    lt_write_map(writer, SHARED_FIELDS + 14);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
-    write_count(writer, "store_entries", store.entries);
-    write_count(writer, "store_bytes", store.bytes);
-    write_count(writer, "store_budget_bytes", store.budget_bytes);
-    write_count(writer, "store_in_memory", store.memory_entries);
-    write_count(writer, "store_waiting", store.waiting);
-    write_count(writer, "store_corrupt", store.corrupt);
-    write_count(writer, "store_write_failures", store.write_failures);
-    write_count(writer, "connections", server->session_count);
-    write_count(writer, "running", server->job_count);
+    lt_pair_uint(writer, "store_entries", store.entries);
+    lt_pair_uint(writer, "store_bytes", store.bytes);
+    lt_pair_uint(writer, "store_budget_bytes", store.budget_bytes);
+    lt_pair_uint(writer, "store_in_memory", store.memory_entries);
+    lt_pair_uint(writer, "store_waiting", store.waiting);
+    lt_pair_uint(writer, "store_pinned", pinned);
+    lt_pair_uint(writer, "store_pinned_bytes", pinned_bytes);
+    lt_pair_uint(writer, "store_corrupt", store.corrupt);
+    lt_pair_uint(writer, "store_write_failures", store.write_failures);
+    lt_pair_uint(writer, "connections", server->session_count);
+    lt_pair_uint(writer, "running", server->job_count);
     write_remote(writer, server->fleet);
+    write_namespaces(writer, server);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
     write_counters(
@@ -129,7 +158,7 @@ static void write_limits(struct lt_writer *writer)
     lt_write_text(writer, "limits");
     lt_write_map(writer, sizeof limits / sizeof *limits);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-        write_count(writer, limits[i].name, limits[i].value);
+        lt_pair_uint(writer, limits[i].name, limits[i].value);
 }
 
 void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
@@ -137,24 +166,24 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
     lt_write_map(writer, 12);
-    write_string(writer, "version", LT_VERSION);
-    write_count(writer, "protocol", LT_PROTOCOL_VERSION);
-    write_count(writer, "pid", (uint64_t)getpid());
-    write_number(writer, "uptime_s", lt_clock_seconds() - server->started);
+    lt_pair_text(writer, "version", LT_VERSION);
+    lt_pair_uint(writer, "protocol", LT_PROTOCOL_VERSION);
+    lt_pair_uint(writer, "pid", (uint64_t)getpid());
+    lt_pair_real(writer, "uptime_s", lt_clock_seconds() - server->started);
     lt_write_text(writer, "store");
     lt_write_map(writer, 5);
-    write_string(writer, "path", server->config->store);
-    write_count(writer, "bytes", store.bytes);
-    write_count(writer, "budget_bytes", store.budget_bytes);
-    write_string(writer, "durability", lt_durability_name(server->config->durability));
-    write_string(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
-    write_string(writer, "socket", server->config->socket);
-    write_string(writer, "listen", server->config->listen);
-    write_string(writer, "http", server->config->http);
-    write_string(writer, "compute_kernel", lt_compute_kernel());
-    write_count(writer, "threads", server->threads);
+    lt_pair_text(writer, "path", server->config->store);
+    lt_pair_uint(writer, "bytes", store.bytes);
+    lt_pair_uint(writer, "budget_bytes", store.budget_bytes);
+    lt_pair_text(writer, "durability", lt_durability_name(server->config->durability));
+    lt_pair_text(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
+    lt_pair_text(writer, "socket", server->config->socket);
+    lt_pair_text(writer, "listen", server->config->listen);
+    lt_pair_text(writer, "http", server->config->http);
+    lt_pair_text(writer, "compute_kernel", lt_compute_kernel());
+    lt_pair_uint(writer, "threads", server->threads);
     write_limits(writer);
-    write_string(writer, "default_model", lt_model_name(server->models[0]));
+    lt_pair_text(writer, "default_model", lt_model_name(server->models[0]));
 }
 
 static void write_fingerprint(struct lt_writer *writer, const char *name, const struct lt_model *model,
@@ -162,27 +191,26 @@ static void write_fingerprint(struct lt_writer *writer, const char *name, const 
 {
     char digits[2 * LT_FINGERPRINT_BYTES + 1];
     sodium_bin2hex(digits, sizeof digits, fingerprint, LT_FINGERPRINT_BYTES);
-    write_string(writer, name, lt_model_has_encoder(model) ? digits : NULL);
+    lt_pair_text(writer, name, lt_model_has_encoder(model) ? digits : NULL);
 }
 
 static void write_model(struct lt_writer *writer, const struct lt_model *model, bool is_default)
 {
     const struct lt_model_shape *shape = lt_model_shape(model);
     lt_write_map(writer, 13);
-    write_string(writer, "name", lt_model_name(model));
-    write_string(writer, "architecture", lt_model_architecture(model));
-    write_count(writer, "parameters", lt_model_parameters(model));
-    write_count(writer, "file_bytes", lt_model_file_bytes(model));
-    write_count(writer, "width", shape->width);
-    write_count(writer, "context_tokens", shape->context);
-    write_count(writer, "trained_tokens", shape->trained);
-    write_count(writer, "vocabulary", shape->vocabulary);
-    write_count(writer, "span_minimum", shape->span_minimum);
-    write_count(writer, "span_maximum", shape->span_maximum);
+    lt_pair_text(writer, "name", lt_model_name(model));
+    lt_pair_text(writer, "architecture", lt_model_architecture(model));
+    lt_pair_uint(writer, "parameters", lt_model_parameters(model));
+    lt_pair_uint(writer, "file_bytes", lt_model_file_bytes(model));
+    lt_pair_uint(writer, "width", shape->width);
+    lt_pair_uint(writer, "context_tokens", shape->context);
+    lt_pair_uint(writer, "trained_tokens", shape->trained);
+    lt_pair_uint(writer, "vocabulary", shape->vocabulary);
+    lt_pair_uint(writer, "span_minimum", shape->span_minimum);
+    lt_pair_uint(writer, "span_maximum", shape->span_maximum);
     write_fingerprint(writer, "encoder_fingerprint", model, lt_model_encoder_fingerprint(model));
     write_fingerprint(writer, "refiner_fingerprint", model, lt_model_refiner_fingerprint(model));
-    lt_write_text(writer, "default");
-    lt_write_bool(writer, is_default);
+    lt_pair_bool(writer, "default", is_default);
 }
 
 void lt_report_models(struct lt_writer *writer, const struct lt_server *server)

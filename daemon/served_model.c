@@ -25,6 +25,13 @@ int lt_served_model_init(struct lt_served_model *served, struct lt_model *model,
     return code;
 }
 
+void lt_served_model_forget(struct lt_served_model *served)
+{
+    if (served->states)
+        lt_states_clear(served->states);
+    lt_texts_clear(served->texts);
+}
+
 void lt_served_model_finish(struct lt_served_model *served)
 {
     lt_texts_destroy(served->texts);

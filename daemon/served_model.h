@@ -17,6 +17,8 @@ struct lt_served_model {
 /* state_bytes: for states and texts together. LT_ENOMEM, LT_EINTERNAL: nothing is left to be finished. */
 int lt_served_model_init(struct lt_served_model *served, struct lt_model *model, struct lt_store *store,
                          uint32_t threads, uint64_t state_bytes);
+/* Drops all that is kept of prompts. */
+void lt_served_model_forget(struct lt_served_model *served);
 void lt_served_model_finish(struct lt_served_model *served);
 
 #endif

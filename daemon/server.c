@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/http.h"
@@ -15,6 +16,7 @@
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
+#define ALARM_SECONDS 60.0 /* between two lines of the log about the same */
 
 static void wake_from_engine(void *context)
 {
@@ -52,6 +54,16 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
+void lt_server_hold_signals(bool hold)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
+}
+
 static void close_if_done(struct lt_server *server)
 {
     if (!server->stopping || server->job_count)
@@ -70,6 +82,8 @@ static void close_if_done(struct lt_server *server)
         lt_remote_close(server->fleet);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
+    /* The store is still to be closed: a signal that is sent again must not end the process before that. */
+    lt_server_hold_signals(true);
     close_handle((uv_handle_t *)&server->terminate);
     close_handle((uv_handle_t *)&server->interrupt);
     close_handle((uv_handle_t *)&server->hangup);
@@ -108,6 +122,17 @@ void lt_server_job_done(struct lt_server *server)
 
 /* --- signals and time --- */
 
+/* Takes the connections that waited for memory; libuv offers no others of their listener until then. */
+static void accept_waiting(struct lt_server *server)
+{
+    if (!server->accept_later || server->stopping)
+        return;
+    server->accept_later = false;
+    lt_session_accept(server, (uv_stream_t *)&server->local);
+    if (server->config->listen)
+        lt_session_accept(server, (uv_stream_t *)&server->remote);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
     struct lt_server *server = handle->data;
@@ -141,6 +166,26 @@ static void on_minute(struct lt_server *server)
     lt_store_check_readers(server->store);
 }
 
+/* One line when writing begins to fail, and one when it works again. On a disk that is almost full it comes and goes,
+ * so the former comes once in a while only. */
+static void watch_store(struct lt_server *server, const struct lt_store_stats *store, double now)
+{
+    const char *path = server->config->store;
+    bool lost = store->write_error == LT_ESTORE, told_lately = now - server->alarm_told < ALARM_SECONDS;
+    if (store->write_error == server->store_alarm || (store->write_error != LT_OK && !lost && told_lately))
+        return;
+    server->store_alarm = store->write_error;
+    if (store->write_error == LT_OK) {
+        lt_log(LT_LOG_INFO, "the store %s can be written again; %llu groups of latents could not, so far", path,
+               (unsigned long long)store->write_failures);
+        return;
+    }
+    server->alarm_told = now;
+    lt_log(LT_LOG_ERROR, "the store %s %s (%s): prompts are answered, but new latents are not kept until %s", path,
+           lost ? "was removed or is damaged" : "cannot be written", lt_error_message(store->write_error),
+           lost ? "latentd is restarted" : "it can");
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct lt_server *server = timer->data;
@@ -150,12 +195,15 @@ static void on_second(uv_timer_t *timer)
     if (++server->seconds % 60 == 0)
         on_minute(server);
     lt_store_stats(server->store, &store);
+    watch_store(server, &store, now);
     lt_count(&server->counters, LT_COUNTER_EVICTIONS,
              store.evictions - lt_counters_value(&server->counters, LT_COUNTER_EVICTIONS));
     for (struct lt_session *session = server->sessions, *next; session; session = next) {
         next = session->next;
         lt_session_tick(session, now);
     }
+    accept_waiting(server);
+    lt_background_tick(server);
     if (server->http && server->http->daemon)
         lt_http_tick(server->http, now);
     if (server->stopping && now > server->stop_deadline) {
@@ -228,6 +276,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
     server->started = lt_clock_seconds();
+    server->alarm_told = server->started - ALARM_SECONDS;
     server->started_at = time(NULL);
     signal(SIGPIPE, SIG_IGN);
     int failed = uv_loop_init(&server->loop);
@@ -274,6 +323,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 
 void lt_server_run(struct lt_server *server)
 {
+    lt_server_hold_signals(false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
     lt_remote_destroy(server->fleet);

@@ -16,6 +16,7 @@
 struct lt_http;
 struct lt_remote;
 struct lt_session;
+struct lt_background;
 
 struct lt_server {
     const struct lt_config *config;
@@ -39,12 +40,17 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    size_t job_count;    /* jobs that are not done */
-    size_t pool_count;   /* those of them that the pool has */
-    size_t upload_bytes; /* of documents on their way in, here and in the engine */
+    bool accept_later; /* a connection waits that could not be taken for want of memory: libuv offers it only once */
+    size_t job_count;  /* jobs that are not done */
+    size_t pool_count; /* those of them that the pool has */
+    struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
+    size_t transfer_count;             /* packs on their way */
+    size_t upload_bytes;               /* of documents on their way in, here and in the engine */
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */
+    int store_alarm;      /* what the log was told last of the store's writing: LT_OK or an error */
+    double alarm_told;    /* when an error was */
 };
 
 /* Of the time since the start, what the lifetime counter does not have yet: it is told once a minute. */
@@ -52,6 +58,10 @@ static inline uint64_t lt_server_seconds_uncounted(const struct lt_server *serve
 {
     return server->seconds % 60;
 }
+
+/* Keeps SIGTERM, SIGINT and SIGHUP from this thread, or lets them come. Threads inherit it: held from the beginning of
+ * the program on, only the loop takes them, while it runs. */
+void lt_server_hold_signals(bool hold);
 
 /* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
  * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */

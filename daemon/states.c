@@ -21,6 +21,7 @@ struct state {
 struct lt_states {
     struct state *first;
     uint64_t bytes, budget;
+    uint64_t age; /* how often they were cleared */
 };
 
 int lt_states_create(uint64_t budget, struct lt_states **ret_states)
@@ -57,12 +58,18 @@ static void push_state(struct lt_states *states, struct state *state)
     states->bytes += state->bytes;
 }
 
+void lt_states_clear(struct lt_states *states)
+{
+    states->age++;
+    while (states->first)
+        free_state(unlink_state(states, &states->first));
+}
+
 void lt_states_destroy(struct lt_states *states)
 {
     if (!states)
         return;
-    while (states->first)
-        free_state(unlink_state(states, &states->first));
+    lt_states_clear(states);
     lt_free(states);
 }
 
@@ -137,7 +144,8 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
     }
     size_t open = state && known == state->count ? 0 : in_open_segment(starts, known, count);
     bool resumed = state && known == count && lt_sequence_resume(sequence, state->sequence, logits);
-    *ret_beginning = (struct lt_beginning){.sequence = sequence, .spans = known, .forgotten = open, .resumed = resumed};
+    *ret_beginning = (struct lt_beginning){
+        .sequence = sequence, .spans = known, .age = states->age, .forgotten = open, .resumed = resumed};
     return LT_OK;
 }
 
@@ -162,11 +170,11 @@ static void drop_oldest(struct lt_states *states)
 }
 
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
-                    struct lt_sequence *sequence)
+                    uint64_t age, struct lt_sequence *sequence)
 {
     struct state *state = lt_calloc(1, sizeof *state);
     uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
-    if (!state || bytes > states->budget || count == 0)
+    if (!state || bytes > states->budget || count == 0 || age != states->age)
         goto useless;
     state->keys = lt_malloc(count * sizeof *state->keys);
     state->starts = lt_malloc(count);

@@ -26,6 +26,7 @@ void lt_states_destroy(struct lt_states *states);
 struct lt_beginning {
     struct lt_sequence *sequence; /* holds `spans` spans of the prompt, with room for all and `answer` more */
     size_t spans;
+    uint64_t age;     /* of the states: how often they were cleared */
     size_t forgotten; /* of them, the last that stand in a segment that goes on: the refiner must see them again */
     bool resumed;     /* nothing is left to be decoded either: the logits of the next token are there */
 };
@@ -37,8 +38,11 @@ int lt_states_begin(struct lt_states *states, const struct lt_model *model, cons
                     struct lt_beginning *ret_beginning);
 
 /* Takes over a sequence that began with the prompt, all of it mixed; what came behind is of no matter. It is freed at
- * once if it is not worth its memory. */
+ * once if it is not worth its memory, or if all states were cleared since it began, when they had the age `age`. */
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
-                    struct lt_sequence *sequence);
+                    uint64_t age, struct lt_sequence *sequence);
+
+/* Drops all states. Sequences that have begun come in vain. */
+void lt_states_clear(struct lt_states *states);
 
 #endif

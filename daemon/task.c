@@ -5,6 +5,7 @@
 #include "daemon/refining.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
+#include "daemon/texts.h"
 #include "kernels/spans.h"
 #include "proto/alloc.h"
 
@@ -31,7 +32,7 @@ void lt_task_settle(struct lt_task *task, struct lt_counters *counters)
     lt_count(counters, LT_COUNTER_REFINED_SPANS, receipt->refined_spans);
     if (!lt_task_generates(task) || !task->served->states)
         return;
-    lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->sequence);
+    lt_states_keep(task->served->states, task->spans, task->starts, task->span_count, task->states_age, task->sequence);
     task->sequence = NULL;
 }
 
@@ -163,6 +164,7 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
         return LT_OK;
     }
     double began = lt_clock_seconds();
+    lt_texts_enter(served->texts, job->space.salt, job->space.salt_bytes);
     int code = lt_prompt_make(served, request, &task->prompt, error);
     if (code)
         goto failed;

@@ -66,6 +66,7 @@ struct lt_task {
 
     /* The answer; generate only. */
     struct lt_sequence *sequence;
+    uint64_t states_age; /* of the states when the sequence began */
     struct lt_sampler *sampler;
     struct lt_answer_text text;
     float *logits;                     /* [vocabulary] of the next token */

@@ -23,6 +23,8 @@ struct lt_texts {
     struct entry *buckets[BUCKETS];
     struct entry *newest, *oldest;
     uint64_t bytes, budget;
+    const uint8_t *salt; /* of whose texts come */
+    size_t salt_bytes;
     uint32_t *unkept; /* tokens of the last text that is not kept */
 };
 
@@ -80,10 +82,21 @@ void lt_texts_destroy(struct lt_texts *texts)
 {
     if (!texts)
         return;
-    while (texts->oldest)
-        drop_oldest(texts);
+    lt_texts_clear(texts);
     lt_free(texts->unkept);
     lt_free(texts);
+}
+
+void lt_texts_clear(struct lt_texts *texts)
+{
+    while (texts->oldest)
+        drop_oldest(texts);
+}
+
+void lt_texts_enter(struct lt_texts *texts, const uint8_t *salt, size_t salt_bytes)
+{
+    texts->salt = salt_bytes ? salt : NULL;
+    texts->salt_bytes = salt_bytes;
 }
 
 static struct entry *find(struct lt_texts *texts, const uint8_t *key)
@@ -124,7 +137,7 @@ int lt_texts_tokenize(struct lt_texts *texts, const char *text, size_t bytes, co
     bool keeps = bytes >= BYTES_MIN && texts->budget > 0;
     struct entry *known = NULL;
     if (keeps) {
-        crypto_generichash(key, sizeof key, (const uint8_t *)text, bytes, NULL, 0);
+        crypto_generichash(key, sizeof key, (const uint8_t *)text, bytes, texts->salt, texts->salt_bytes);
         known = find(texts, key);
     }
     if (known) {

@@ -62,9 +62,9 @@ static int read_sampling(const struct lt_parameters *parameters, struct lt_gener
 
 int lt_generate_request_read(const struct lt_parameters *parameters, struct lt_generate_request *request)
 {
-    static const char *const names[] = {"prompt", "segments", "model", "format", "max_tokens", "temperature",
-                                        "top_k",  "top_p",    "seed",  "stop",   "stream",     "repetition_penalty",
-                                        NULL};
+    static const char *const names[] = {"prompt",    "segments", "model", "format", "max_tokens", "temperature",
+                                        "top_k",     "top_p",    "seed",  "stop",   "stream",     "repetition_penalty",
+                                        "namespace", "ttl_s",    NULL};
     static const struct lt_segments_rule rule = {"prompt", LT_ROLE_USER, .stored = true};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)

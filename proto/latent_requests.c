@@ -8,46 +8,19 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "proto/keys.h"
 
 #define SCALE_MAX 1e30 /* of float32, with room for 127 times it */
-#define DIGEST_RIGHT "64 hexadecimal digits or 32 bytes of binary"
-
-/* 32 bytes, as they are or as hexadecimal digits. */
-static bool read_digest(const msgpack_object *value, uint8_t *ret_digest)
-{
-    if (value->type == MSGPACK_OBJECT_STR)
-        return lt_digest_parse(value->via.str.ptr, value->via.str.size, ret_digest);
-    if (value->type != MSGPACK_OBJECT_BIN || value->via.bin.size != LT_DIGEST_BYTES)
-        return false;
-    memcpy(ret_digest, value->via.bin.ptr, LT_DIGEST_BYTES);
-    return true;
-}
 
 /* --- latent.get --- */
 
 int lt_latent_get_request_read(const struct lt_parameters *parameters, struct lt_latent_get_request *request)
 {
-    static const char *const names[] = {"keys", "model", NULL};
+    static const char *const names[] = {"keys", "model", "namespace", NULL};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
-    const msgpack_object *keys = lt_parameter_find(parameters, "keys");
-    if (!error)
-        error = lt_parameter_array(parameters, keys, "keys", 1, LT_LATENT_KEYS_MAX);
-    if (error)
-        return error;
-    request->key_count = keys->via.array.size;
-    request->keys = lt_calloc(request->key_count, sizeof *request->keys);
-    if (!request->keys)
-        return lt_fail_code(parameters->error, LT_ENOMEM);
-    for (size_t i = 0; i < request->key_count; i++) {
-        if (!read_digest(&keys->via.array.ptr[i], request->keys[i])) {
-            char label[32];
-            snprintf(label, sizeof label, "keys[%zu]", i);
-            return lt_parameter_wrong(parameters, label, DIGEST_RIGHT, &keys->via.array.ptr[i]);
-        }
-    }
-    return LT_OK;
+    return error ? error : lt_keys_read(parameters, "keys", &request->keys, &request->key_count);
 }
 
 /* --- latent.put --- */
@@ -72,9 +45,8 @@ static int wrong_item(const struct given *given, const char *name, uint32_t inde
 static int read_encoder(const struct lt_parameters *parameters, uint8_t *ret_fingerprint)
 {
     const msgpack_object *value = lt_parameter_find(parameters, "encoder");
-    if (!value || !read_digest(value, ret_fingerprint))
-        return lt_parameter_wrong(parameters, "encoder", DIGEST_RIGHT, value);
-    return LT_OK;
+    return value ? lt_digest_read(parameters, value, "encoder", ret_fingerprint)
+                 : lt_parameter_wrong(parameters, "encoder", LT_DIGEST_RIGHT, NULL);
 }
 
 static int read_form(const struct lt_parameters *parameters, struct lt_latent_put_request *request)
@@ -176,7 +148,8 @@ static struct lt_given_latent *copy_latents(const struct given *given)
 
 int lt_latent_put_request_read(const struct lt_parameters *parameters, struct lt_latent_put_request *request)
 {
-    static const char *const names[] = {"model", "encoder", "type", "dimension", "tokens", "latents", "scales", NULL};
+    static const char *const names[] = {"model",   "encoder", "type",      "dimension", "tokens",
+                                        "latents", "scales",  "namespace", "ttl_s",     NULL};
     struct given given = {.parameters = parameters};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)

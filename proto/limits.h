@@ -91,6 +91,19 @@
 #define LT_WRITER_QUEUE_MAX 65536 /* records that wait for the writer */
 #define LT_LATENT_BATCH_MAX 4096  /* keys of one lookup */
 
+/* Namespaces and lifetime */
+#define LT_NAMESPACE_NAME_MAX 64
+#define LT_NAMESPACES_MAX 1024
+#define LT_NAMESPACE_QUOTA_MIN (64u << 10) /* smallest quota, in bytes */
+#define LT_NAMESPACE_QUOTA_MAX (1ull << 50)
+#define LT_PINS_MAX 65536              /* latents that are pinned */
+#define LT_PINS_SHARE 4                /* of the budget, they have at most one part in so many */
+#define LT_PACK_PIECE_MAX (512u << 10) /* bytes of a pack in one message */
+#define LT_TRANSFERS_MAX 4             /* packs that are on their way */
+#define LT_PATH_BYTES_MAX 4096
+#define LT_SCAN_RECORDS_MAX 1024 /* records in one reply */
+#define LT_TTL_SECONDS_MAX (10u * 366 * 24 * 3600)
+
 /* Remote tier */
 #define LT_REMOTE_HOST_BYTES_MAX 255
 #define LT_REMOTE_NODES_MAX 256               /* masters, and seeds, that are known at once */

@@ -15,6 +15,7 @@
 #include "proto/explain_request.h"
 #include "proto/generate_request.h"
 #include "proto/latent_requests.h"
+#include "proto/lifetime_requests.h"
 #include "proto/parameters.h"
 #include "proto/scanner.h"
 #include "proto/segments.h"
@@ -85,7 +86,7 @@ static int read_text(const struct lt_parameters *parameters, struct lt_segment *
 
 static int read_encode(const struct lt_parameters *parameters, struct lt_encode_request *request)
 {
-    static const char *const names[] = {"text", "model", "latents", NULL};
+    static const char *const names[] = {"text", "model", "latents", "namespace", "ttl_s", NULL};
     static const char *const choices[] = {"mean", "spans", NULL};
     int latents = -1;
     int error = lt_parameters_check_names(parameters, names);
@@ -112,7 +113,7 @@ static int read_near(const struct lt_parameters *parameters, struct lt_near_requ
 
 static int read_score(const struct lt_parameters *parameters, struct lt_score_request *request)
 {
-    static const char *const names[] = {"text", "segments", "model", NULL};
+    static const char *const names[] = {"text", "segments", "model", "namespace", "ttl_s", NULL};
     static const struct lt_segments_rule rule = {"text", LT_ROLE_DOCUMENT, .stored = false};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
@@ -138,44 +139,71 @@ static int read_cancel(const struct lt_parameters *parameters, struct lt_cancel_
     return error;
 }
 
-static int read_parameters(const msgpack_object *params, struct lt_request *request, struct lt_error *error)
+static int read_of_method(const struct lt_parameters *parameters, struct lt_request *request)
 {
     static const char *const none[] = {NULL};
-    struct lt_parameters parameters;
-    int code = lt_parameters_init(&parameters, params, lt_method_name(request->method), error);
-    if (code)
-        return code;
     switch (request->method) {
     case LT_METHOD_HELLO:
-        return read_hello(&parameters, &request->hello);
+        return read_hello(parameters, &request->hello);
     case LT_METHOD_GENERATE:
-        return lt_generate_request_read(&parameters, &request->generate);
+        return lt_generate_request_read(parameters, &request->generate);
     case LT_METHOD_ENCODE:
-        return read_encode(&parameters, &request->encode);
+        return read_encode(parameters, &request->encode);
     case LT_METHOD_SCORE:
-        return read_score(&parameters, &request->score);
+        return read_score(parameters, &request->score);
     case LT_METHOD_EXPLAIN:
-        return lt_explain_request_read(&parameters, &request->explain);
+        return lt_explain_request_read(parameters, &request->explain);
     case LT_METHOD_NEAR:
-        return read_near(&parameters, &request->near);
+        return read_near(parameters, &request->near);
     case LT_METHOD_LATENT_GET:
-        return lt_latent_get_request_read(&parameters, &request->latent_get);
+        return lt_latent_get_request_read(parameters, &request->latent_get);
     case LT_METHOD_LATENT_PUT:
-        return lt_latent_put_request_read(&parameters, &request->latent_put);
+        return lt_latent_put_request_read(parameters, &request->latent_put);
+    case LT_METHOD_NAMESPACE_PUT:
+        return lt_namespace_put_request_read(parameters, &request->namespace_request);
+    case LT_METHOD_NAMESPACE_REMOVE:
+        return lt_namespace_remove_request_read(parameters, &request->namespace_request);
+    case LT_METHOD_PIN:
+    case LT_METHOD_UNPIN:
+    case LT_METHOD_EVICT:
+        return lt_keys_request_read(parameters, request->method, &request->keys);
+    case LT_METHOD_FLUSH:
+        return lt_flush_request_read(parameters, &request->flush);
+    case LT_METHOD_SCAN:
+        return lt_scan_request_read(parameters, &request->scan);
+    case LT_METHOD_VERIFY:
+        return lt_verify_request_read(parameters, &request->verify);
+    case LT_METHOD_BACKUP:
+        return lt_backup_request_read(parameters, &request->backup);
+    case LT_METHOD_EXPORT_BEGIN:
+    case LT_METHOD_EXPORT_READ:
+    case LT_METHOD_IMPORT_WRITE:
+    case LT_METHOD_IMPORT_END:
+        return lt_pack_request_read(parameters, request->method, &request->pack);
     case LT_METHOD_DOCUMENT_PUT:
-        return lt_document_put_request_read(&parameters, &request->document_put);
+        return lt_document_put_request_read(parameters, &request->document_put);
     case LT_METHOD_DOCUMENT_GET:
     case LT_METHOD_DOCUMENT_HISTORY:
     case LT_METHOD_DOCUMENT_REMOVE:
     case LT_METHOD_DOCUMENT_REFINE:
-        return lt_document_request_read(&parameters, request->method, &request->document);
+        return lt_document_request_read(parameters, request->method, &request->document);
     case LT_METHOD_DOCUMENT_LIST:
-        return lt_document_list_request_read(&parameters, &request->document_list);
+        return lt_document_list_request_read(parameters, &request->document_list);
     case LT_METHOD_CANCEL:
-        return read_cancel(&parameters, &request->cancel);
+        return read_cancel(parameters, &request->cancel);
     default:
-        return lt_parameters_check_names(&parameters, none);
+        return lt_parameters_check_names(parameters, none);
     }
+}
+
+static int read_parameters(const msgpack_object *params, struct lt_request *request, struct lt_error *error)
+{
+    struct lt_parameters parameters;
+    int code = lt_parameters_init(&parameters, params, lt_method_name(request->method), error);
+    if (code == LT_OK)
+        code = read_of_method(&parameters, request);
+    /* Methods that have neither have refused both by now. */
+    return code ? code : lt_space_read(&parameters, request);
 }
 
 static int find_method(const msgpack_object *name, enum lt_method *ret_method, struct lt_error *error)
@@ -305,6 +333,15 @@ void lt_request_destroy(struct lt_request *request)
         break;
     case LT_METHOD_LATENT_GET:
         lt_free(request->latent_get.keys);
+        break;
+    case LT_METHOD_PIN:
+    case LT_METHOD_UNPIN:
+    case LT_METHOD_EVICT:
+        lt_free(request->keys.keys);
+        lt_free((char *)request->keys.text.text);
+        break;
+    case LT_METHOD_IMPORT_WRITE:
+        lt_free((char *)request->pack.data.text);
         break;
     case LT_METHOD_DOCUMENT_PUT:
         lt_free(request->document_put.text);

@@ -34,6 +34,20 @@ enum lt_access {
     X(NEAR, "near", LT_ACCESS_GENERATE)                                                                                \
     X(LATENT_GET, "latent.get", LT_ACCESS_READ)                                                                        \
     X(LATENT_PUT, "latent.put", LT_ACCESS_WRITE)                                                                       \
+    X(NAMESPACE_PUT, "namespace.put", LT_ACCESS_ADMIN)                                                                 \
+    X(NAMESPACE_LIST, "namespace.list", LT_ACCESS_ADMIN)                                                               \
+    X(NAMESPACE_REMOVE, "namespace.remove", LT_ACCESS_ADMIN)                                                           \
+    X(PIN, "pin", LT_ACCESS_WRITE)                                                                                     \
+    X(UNPIN, "unpin", LT_ACCESS_WRITE)                                                                                 \
+    X(EVICT, "evict", LT_ACCESS_WRITE)                                                                                 \
+    X(FLUSH, "flush", LT_ACCESS_ADMIN)                                                                                 \
+    X(SCAN, "scan", LT_ACCESS_ADMIN)                                                                                   \
+    X(VERIFY, "verify", LT_ACCESS_ADMIN)                                                                               \
+    X(BACKUP, "backup", LT_ACCESS_ADMIN)                                                                               \
+    X(EXPORT_BEGIN, "export.begin", LT_ACCESS_ADMIN)                                                                   \
+    X(EXPORT_READ, "export.read", LT_ACCESS_ADMIN)                                                                     \
+    X(IMPORT_WRITE, "import.write", LT_ACCESS_WRITE)                                                                   \
+    X(IMPORT_END, "import.end", LT_ACCESS_WRITE)                                                                       \
     X(DOCUMENT_PUT, "doc.put", LT_ACCESS_WRITE)                                                                        \
     X(DOCUMENT_GET, "doc.get", LT_ACCESS_READ)                                                                         \
     X(DOCUMENT_LIST, "doc.list", LT_ACCESS_READ)                                                                       \
@@ -153,6 +167,46 @@ struct lt_latent_put_request {
     size_t latent_count;
 };
 
+struct lt_namespace_request {
+    char name[LT_NAMESPACE_NAME_MAX + 1];
+    bool has_quota, has_ttl; /* given, else they stay as they are */
+    uint64_t quota_bytes;    /* 0: none */
+    uint32_t ttl_seconds;    /* 0: latents never expire */
+};
+
+/* Which latents are meant: by key, by the spans of a text, or for evict a share of all. */
+struct lt_keys_request {
+    char model[LT_MODEL_NAME_MAX + 1];
+    uint8_t (*keys)[LT_SPAN_KEY_BYTES]; /* [key_count]; NULL if a text or a share is given */
+    size_t key_count;
+    struct lt_text text; /* owned; NULL if keys or a share are given */
+    double share;        /* above 0 to 1; 0 if keys or a text are given */
+};
+
+struct lt_flush_request {
+    bool all; /* of all namespaces; else of the request's */
+};
+
+struct lt_scan_request {
+    bool has_cursor;
+    uint8_t cursor[LT_SPAN_KEY_BYTES]; /* the key after which to go on */
+    uint32_t count;
+};
+
+struct lt_verify_request {
+    bool reencode; /* compare each latent with one that is encoded now */
+};
+
+struct lt_backup_request {
+    char path[LT_PATH_BYTES_MAX + 1]; /* absolute */
+};
+
+struct lt_pack_request {
+    char model[LT_MODEL_NAME_MAX + 1]; /* of export.begin */
+    uint64_t offset;                   /* of export.read and import.write */
+    struct lt_text data;               /* of import.write; owned */
+};
+
 /* A text may come in several requests: `offset` is what came before it, and `more` says that it is not the last. */
 struct lt_document_put_request {
     char model[LT_MODEL_NAME_MAX + 1];
@@ -185,9 +239,13 @@ struct lt_cancel_request {
     uint32_t id; /* of the request to cancel, on the same connection */
 };
 
+#define LT_TTL_OF_NAMESPACE UINT32_MAX
+
 struct lt_request {
     enum lt_method method;
     uint32_t id;
+    char space[LT_NAMESPACE_NAME_MAX + 1]; /* "namespace": empty if not given */
+    uint32_t ttl_seconds;                  /* "ttl_s", or LT_TTL_OF_NAMESPACE if not given */
     union {
         struct lt_hello_request hello;
         struct lt_generate_request generate;
@@ -196,6 +254,13 @@ struct lt_request {
         struct lt_explain_request explain;
         struct lt_near_request near;
         struct lt_latent_get_request latent_get;
+        struct lt_namespace_request namespace_request;
+        struct lt_keys_request keys;
+        struct lt_flush_request flush;
+        struct lt_scan_request scan;
+        struct lt_verify_request verify;
+        struct lt_backup_request backup;
+        struct lt_pack_request pack;
         struct lt_document_put_request document_put;
         struct lt_document_request document;
         struct lt_document_list_request document_list;

@@ -143,12 +143,11 @@ void lt_record_write(const struct lt_latent *latent, uint8_t *ret_data)
     memcpy(ret_data + bytes - CHECKSUM_BYTES, &sum, sizeof sum);
 }
 
-int lt_record_read(const void *data, size_t bytes, struct lt_record *ret_record)
+bool lt_record_salvage(const void *data, size_t bytes, struct lt_record *ret_record)
 {
     const uint8_t *record = data;
-    if (bytes < HEADER_BYTES + CHECKSUM_BYTES || memcmp(record, MAGIC, sizeof MAGIC) != 0 ||
-        record[VERSION] != RECORD_VERSION || (record[WIDTH] != 2 && record[WIDTH] != 4))
-        return LT_ECORRUPT;
+    if (bytes < HEADER_BYTES + CHECKSUM_BYTES || (record[WIDTH] != 2 && record[WIDTH] != 4))
+        return false;
     struct lt_record read = {
         .type = (enum lt_latent_type)record[TYPE],
         .dimension = load_u16(record + DIMENSION),
@@ -161,16 +160,36 @@ int lt_record_read(const void *data, size_t bytes, struct lt_record *ret_record)
         .tokens = record + HEADER_BYTES,
     };
     if (bytes != record_bytes(read.token_count, read.token_bytes, lt_latent_payload_bytes(read.type, read.dimension)))
+        return false;
+    uint32_t scale = load_u32(record + SCALE);
+    memcpy(&read.scale, &scale, sizeof scale);
+    read.payload = read.tokens + (size_t)read.token_count * read.token_bytes;
+    *ret_record = read;
+    return true;
+}
+
+int lt_record_read(const void *data, size_t bytes, struct lt_record *ret_record)
+{
+    const uint8_t *record = data;
+    struct lt_record read;
+    if (!lt_record_salvage(data, bytes, &read) || memcmp(record, MAGIC, sizeof MAGIC) != 0 ||
+        record[VERSION] != RECORD_VERSION)
         return LT_ECORRUPT;
     uint64_t expected;
     memcpy(&expected, record + bytes - CHECKSUM_BYTES, sizeof expected);
     if (le64toh(expected) != XXH3_64bits(record, bytes - CHECKSUM_BYTES))
         return LT_ECORRUPT;
-    uint32_t scale = load_u32(record + SCALE);
-    memcpy(&read.scale, &scale, sizeof scale);
-    read.payload = read.tokens + (size_t)read.token_count * read.token_bytes;
     *ret_record = read;
     return LT_OK;
+}
+
+bool lt_record_head(const void *data, size_t bytes, struct lt_record_head *ret_head)
+{
+    const uint8_t *record = data;
+    if (bytes < HEADER_BYTES)
+        return false;
+    *ret_head = (struct lt_record_head){load_u32(record + NAMESPACE), load_u32(record + EXPIRES)};
+    return true;
 }
 
 void lt_record_claimed_key(const void *data, size_t bytes, struct lt_span_key *ret_key)

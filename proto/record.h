@@ -94,6 +94,19 @@ static inline bool lt_record_has_key(const struct lt_record *record, const struc
     return memcmp(record->key, key->bytes, sizeof key->bytes) == 0;
 }
 
+/* What lies there, if it has at least the shape of a record: none of it can be trusted before something confirms it, as
+ * a span key confirms the tokens that it is made of. */
+bool lt_record_salvage(const void *data, size_t bytes, struct lt_record *ret_record);
+
+/* What the head of a record says, whether or not the record is sound. */
+struct lt_record_head {
+    uint32_t namespace_id;
+    uint32_t expires;
+};
+
+/* False if it is too short to have a head. */
+bool lt_record_head(const void *data, size_t bytes, struct lt_record_head *ret_head);
+
 /* Whether a record's time is over; `now` in seconds since the epoch. */
 static inline bool lt_record_expired(const struct lt_record *record, uint32_t now)
 {

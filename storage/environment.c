@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/pages.h"
+
 #define PATH_BYTES 4096
 #define MAP_SLACK (64ull << 20)
+#define READER_TABLE_BYTES (64 * (LT_STORE_READERS_MAX + 2)) /* lock.mdb: its head, and 64 bytes a reader */
 
 /* --- one daemon a store --- */
 
@@ -34,8 +37,8 @@ static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
     int code = LT_OK;
     if (flock(lock, LOCK_EX | LOCK_NB) != 0)
         code = fail_locked(path, lock, error);
-    else if (ftruncate(lock, 0) != 0 || dprintf(lock, "%ld\n", (long)getpid()) < 0)
-        code = lt_fail(error, LT_ESTORE, "cannot write %s: %s", file, strerror(errno));
+    else if (ftruncate(lock, 0) == 0)
+        (void)dprintf(lock, "%ld\n", (long)getpid()); /* says who it is; what counts is the lock, on a full disk, too */
     if (code)
         close(lock);
     else
@@ -43,7 +46,37 @@ static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
     return code;
 }
 
+/* LMDB maps its reader table and makes the file by its length only. On a full disk the first process to touch a page of
+ * it would be ended by SIGBUS, so its blocks are reserved first. No process may open the file while it has an LMDB
+ * environment there: closing it would drop LMDB's locks. */
+static int reserve_readers(const char *path, struct lt_error *error)
+{
+    char file[PATH_BYTES];
+    snprintf(file, sizeof file, "%s/lock.mdb", path);
+    int descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return lt_fail(error, LT_ESTORE, "cannot open %s: %s", file, strerror(errno));
+    int failed = posix_fallocate(descriptor, 0, READER_TABLE_BYTES);
+    close(descriptor);
+    return failed ? lt_fail(error, LT_ESTORE, "cannot make room for %s: %s", file, strerror(failed)) : LT_OK;
+}
+
 /* --- LMDB --- */
+
+/* LMDB counts pages that a transaction has taken and given back, but does not write them: the file would end before the
+ * last page that is counted, as one does that was truncated. So it gets the length of the map, mostly a hole; room on
+ * the disk is taken as before, when pages are written. */
+static int extend_file(const char *path, MDB_env *env, uint64_t bytes, struct lt_error *error)
+{
+    int descriptor;
+    struct stat file;
+    if (mdb_env_get_fd(env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot look at %s/data.mdb", path);
+    if ((uint64_t)file.st_size < bytes && ftruncate(descriptor, (off_t)bytes) != 0)
+        return lt_fail(error, LT_ESTORE, "cannot extend %s/data.mdb to %llu bytes: %s", path, (unsigned long long)bytes,
+                       strerror(errno));
+    return LT_OK;
+}
 
 static int make_env(const struct lt_store_options *options, struct lt_environment *environment, struct lt_error *error)
 {
@@ -65,7 +98,8 @@ static int make_env(const struct lt_store_options *options, struct lt_environmen
     environment->page_bytes = stat.ms_psize;
     int dead;
     mdb_reader_check(environment->env, &dead);
-    return lt_store_format_check_length(path, environment->env, error);
+    code = lt_store_format_check_length(path, environment->env, error);
+    return code ? code : extend_file(path, environment->env, environment->map_bytes, error);
 }
 
 /* LT_ENOTFOUND: the store is new and empty. */
@@ -117,6 +151,10 @@ static int open_databases(const char *path, struct lt_environment *environment, 
         {lt_queue_name(LT_QUEUE_MAIN), MDB_INTEGERKEY, &environment->queues[LT_QUEUE_MAIN]},
         {LT_STORE_INDEX, MDB_INTEGERKEY, &environment->index},
         {"stats", 0, &environment->stats},
+        {"namespaces", 0, &environment->namespaces},
+        {"members", 0, &environment->members},
+        {"expiries", 0, &environment->expiries},
+        {"pins", 0, &environment->pins},
         {"documents", 0, &environment->documents},
         {"parts", 0, &environment->parts},
         {"refined", 0, &environment->refined},
@@ -143,6 +181,10 @@ int lt_environment_open(const struct lt_store_options *options, struct lt_enviro
     if (mkdir(options->path, 0700) != 0 && errno != EEXIST)
         return lt_fail(error, LT_ESTORE, "cannot make the store %s: %s", options->path, strerror(errno));
     int code = take_lock(options->path, &environment.lock, error);
+    if (code == LT_OK)
+        code = lt_pages_check(options->path, error);
+    if (code == LT_OK)
+        code = reserve_readers(options->path, error);
     if (code == LT_OK)
         code = make_env(options, &environment, error);
     if (code == LT_OK)
@@ -176,6 +218,15 @@ static int add_used(const struct lt_environment *environment, MDB_txn *transacti
     return LT_OK;
 }
 
+int lt_environment_check_file(const struct lt_environment *environment)
+{
+    struct stat file;
+    int descriptor;
+    if (mdb_env_get_fd(environment->env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return LT_EIO;
+    return file.st_nlink ? LT_OK : LT_ESTORE;
+}
+
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries)
 {
@@ -184,6 +235,10 @@ int lt_environment_used(const struct lt_environment *environment, MDB_txn *trans
                                  environment->index,
                                  environment->meta,
                                  environment->stats,
+                                 environment->namespaces,
+                                 environment->members,
+                                 environment->expiries,
+                                 environment->pins,
                                  environment->documents,
                                  environment->parts,
                                  environment->refined,

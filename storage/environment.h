@@ -14,6 +14,8 @@
  *   refined    chain key                    f32 refined latent, sealed (storage/refined.h)
  *   refined_order  u64, big-endian: order   chain key
  *
+ * and those of the ledger (storage/ledger.h) and of pins (storage/pins.h).
+ *
  * Numbers that are keys and places are in the byte order of the machine, as LMDB's own are, the others little-endian.
  * Never opened with MDB_WRITEMAP: with it a full disk is a SIGBUS. */
 #ifndef LT_STORAGE_ENVIRONMENT_H
@@ -27,6 +29,7 @@
 struct lt_environment {
     MDB_env *env;
     MDB_dbi meta, index, queues[LT_QUEUE_COUNT], stats;
+    MDB_dbi namespaces, members, expiries, pins;
     MDB_dbi documents, parts, refined, refined_order;
     uint64_t map_bytes;
     size_t page_bytes;
@@ -37,6 +40,9 @@ struct lt_environment {
 int lt_environment_open(const struct lt_store_options *options, struct lt_environment *ret_environment,
                         struct lt_error *error);
 void lt_environment_close(struct lt_environment *environment);
+
+/* LT_ESTORE if data.mdb was removed: what is written to it then is gone with this process. LT_EIO. */
+int lt_environment_check_file(const struct lt_environment *environment);
 
 /* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,

@@ -126,12 +126,13 @@ bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_ke
     return false;
 }
 
-/* Room for as many keys as there are latents now that the first has to go. */
+/* Room for as many keys as there are latents now that the first has to go, or for half of those that are expected, if
+ * it goes before the store is full. */
 static int prepare_to_remember(struct lt_eviction *eviction, uint64_t entries)
 {
     if (atomic_load(&eviction->evicted))
         return LT_OK;
-    size_t sets = entries / WAYS + 1;
+    size_t expected = 2 * eviction->read_bytes, sets = (entries > expected ? entries : expected) / WAYS + 1;
     struct lt_evicted_keys *evicted = lt_calloc(1, sizeof *evicted + sets * sizeof *evicted->tags);
     if (!evicted)
         return LT_ENOMEM;
@@ -193,15 +194,22 @@ int lt_eviction_add(struct lt_eviction *eviction, struct lt_queues *queues, cons
     return append(eviction, queues, environment, transaction, queue, key, 0, record, bytes);
 }
 
-/* Evicts one latent. LT_ENOTFOUND when there is none. */
-static int evict_one(struct lt_eviction *eviction, struct lt_queues *queues, const struct lt_environment *environment,
-                     MDB_txn *transaction)
+/* Puts back what was taken: behind all others of the main queue. */
+static int put_back(struct lt_eviction *eviction, struct lt_queues *queues, const struct lt_environment *environment,
+                    MDB_txn *transaction, const struct lt_span_key *key, int reads, const void *record, size_t bytes)
+{
+    return append(eviction, queues, environment, transaction, LT_QUEUE_MAIN, key, reads, record, bytes);
+}
+
+/* Evicts one latent. LT_ENOTFOUND when there is none but pinned ones. */
+static int evict_one(struct lt_eviction *eviction, struct lt_queues *queues, struct lt_ledger *ledger,
+                     const struct lt_environment *environment, MDB_txn *transaction)
 {
     uint8_t record[LT_RECORD_BYTES_MAX];
-    size_t bytes;
+    size_t bytes, pinned = 0;
     uint64_t place;
     struct lt_span_key key;
-    for (int moves = 0;; moves++) {
+    for (int moves = 0;;) {
         enum lt_queue queue;
         int code = choose_queue(environment, transaction, &queue);
         if (code == LT_OK)
@@ -209,31 +217,72 @@ static int evict_one(struct lt_eviction *eviction, struct lt_queues *queues, con
         if (code)
             return code;
         int reads = reads_of(eviction, place) + take_spared(eviction, &key);
-        if (reads == 0 || moves == MOVES_MAX)
+        bool pins = lt_pins_has(&ledger->pins, &key);
+        if (!pins && (reads == 0 || moves++ == MOVES_MAX))
             break;
-        code = append(eviction, queues, environment, transaction, LT_QUEUE_MAIN, &key,
-                      queue == LT_QUEUE_MAIN && reads ? reads - 1 : 0, record, bytes);
+        code = put_back(eviction, queues, environment, transaction, &key,
+                        queue == LT_QUEUE_MAIN && reads ? reads - 1 : 0, record, bytes);
         if (code)
             return code;
+        if (pins && pinned++ > ledger->pins.count)
+            return LT_ENOTFOUND;
     }
     remember(eviction, &key);
     atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
-    return LT_OK;
+    return lt_ledger_evicted(ledger, environment, transaction, &key, record, bytes);
 }
 
-int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_queues *queues,
+int lt_eviction_evict(struct lt_eviction *eviction, struct lt_queues *queues, struct lt_ledger *ledger,
+                      const struct lt_environment *environment, MDB_txn *transaction, uint64_t count,
+                      uint64_t *ret_evicted)
+{
+    uint64_t bytes, entries, evicted = 0;
+    int code = lt_environment_used(environment, transaction, &bytes, &entries);
+    if (code == LT_OK && count)
+        code = prepare_to_remember(eviction, entries);
+    while (code == LT_OK && evicted < count) {
+        code = evict_one(eviction, queues, ledger, environment, transaction);
+        evicted += code == LT_OK;
+    }
+    *ret_evicted = evicted;
+    return code == LT_ENOTFOUND ? LT_OK : code;
+}
+
+int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_queues *queues, struct lt_ledger *ledger,
                           const struct lt_environment *environment, MDB_txn *transaction, uint64_t budget,
                           uint64_t incoming)
 {
-    uint64_t used, entries;
+    uint64_t used, entries, evicted = 1;
     int code = lt_environment_used(environment, transaction, &used, &entries);
-    if (code == LT_OK && entries && used + incoming > budget)
-        code = prepare_to_remember(eviction, entries);
-    while (code == LT_OK && entries && used + incoming > budget) {
-        for (int i = 0; i < BATCH && code == LT_OK; i++)
-            code = evict_one(eviction, queues, environment, transaction);
-        if (code == LT_OK || code == LT_ENOTFOUND)
+    while (code == LT_OK && entries && evicted && used + incoming > budget) {
+        code = lt_eviction_evict(eviction, queues, ledger, environment, transaction, BATCH, &evicted);
+        if (code == LT_OK)
             code = lt_environment_used(environment, transaction, &used, &entries);
     }
     return code;
+}
+
+/* --- other reasons to go --- */
+
+bool lt_eviction_spares(struct lt_eviction *eviction, const struct lt_span_key *key, uint64_t place)
+{
+    int reads = reads_of(eviction, place);
+    if (reads)
+        set_reads(eviction, place, reads - 1);
+    return take_spared(eviction, key) || reads;
+}
+
+void lt_eviction_note(struct lt_eviction *eviction, const struct lt_span_key *key, uint64_t entries)
+{
+    if (prepare_to_remember(eviction, entries) == LT_OK) /* without memory, its miss says that it is new */
+        remember(eviction, key);
+    atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);
+}
+
+void lt_eviction_forget(struct lt_eviction *eviction)
+{
+    struct lt_evicted_keys *evicted = atomic_load(&eviction->evicted);
+    for (size_t set = 0; evicted && set < evicted->sets; set++)
+        for (int way = 0; way < WAYS; way++)
+            atomic_store_explicit(&evicted->tags[set][way], 0, memory_order_relaxed);
 }

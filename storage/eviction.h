@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "storage/ledger.h"
 #include "storage/queues.h"
 
 #define LT_SPARED_WORDS (1u << 15) /* of 64 bits: 2 million latents, 256 KiB */
@@ -38,6 +39,17 @@ int lt_eviction_visit(struct lt_eviction *eviction, uint64_t place);
 /* A latent was read in memory, wherever it lies on disk. */
 void lt_eviction_spare(struct lt_eviction *eviction, const struct lt_span_key *key);
 
+/* Whether the latent of this key, which lies at the place, was read since this was last asked as often as it was read:
+ * then it is to be spared, once for each time. */
+bool lt_eviction_spares(struct lt_eviction *eviction, const struct lt_span_key *key, uint64_t place);
+
+/* A latent was evicted for another reason than room in the store: it is remembered and counted alike. `entries`: about
+ * how many latents there are. Writer. */
+void lt_eviction_note(struct lt_eviction *eviction, const struct lt_span_key *key, uint64_t entries);
+
+/* Forgets which keys were evicted. */
+void lt_eviction_forget(struct lt_eviction *eviction);
+
 /* Whether the key is remembered as evicted. */
 bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_key *key);
 
@@ -45,9 +57,16 @@ bool lt_eviction_remembers(struct lt_eviction *eviction, const struct lt_span_ke
 int lt_eviction_add(struct lt_eviction *eviction, struct lt_queues *queues, const struct lt_environment *environment,
                     MDB_txn *transaction, const struct lt_span_key *key, const void *record, size_t bytes);
 
-/* Evicts until `incoming` more bytes fit the budget, or nothing is left. LT_EIO, LT_EFULL, LT_ENOMEM. */
-int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_queues *queues,
+/* Evicts until `incoming` more bytes fit the budget, or nothing is left but what is pinned. LT_EIO, LT_EFULL,
+ * LT_ENOMEM. */
+int lt_eviction_make_room(struct lt_eviction *eviction, struct lt_queues *queues, struct lt_ledger *ledger,
                           const struct lt_environment *environment, MDB_txn *transaction, uint64_t budget,
                           uint64_t incoming);
+
+/* Evicts up to `count` latents that are not pinned, whatever room there is. *ret_evicted says how many. LT_EIO,
+ * LT_EFULL, LT_ENOMEM. */
+int lt_eviction_evict(struct lt_eviction *eviction, struct lt_queues *queues, struct lt_ledger *ledger,
+                      const struct lt_environment *environment, MDB_txn *transaction, uint64_t count,
+                      uint64_t *ret_evicted);
 
 #endif

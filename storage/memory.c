@@ -159,13 +159,17 @@ static int choose_way(struct lt_memory_set *set, uint32_t tag)
     return way;
 }
 
-void lt_memory_keep(struct lt_memory *memory, const struct lt_latent *latent)
+void lt_memory_keep(struct lt_memory *memory, const struct lt_latent *latent, uint64_t age)
 {
     uint32_t tag;
     size_t bytes = lt_latent_payload_bytes(latent->type, latent->dimension);
     if (!memory->set_count || bytes > memory->payload_bytes)
         return;
     pthread_mutex_lock(&memory->mutex);
+    if (lt_memory_age(memory) != age) {
+        pthread_mutex_unlock(&memory->mutex);
+        return;
+    }
     struct lt_memory_set *set = set_of(memory, &latent->key, &tag);
     int way = choose_way(set, tag);
     struct slot *slot = slot_of(memory, set, way);
@@ -181,6 +185,35 @@ void lt_memory_keep(struct lt_memory *memory, const struct lt_latent *latent)
                           .type = (uint8_t)latent->type,
                           .token_count = (uint8_t)latent->token_count};
     memcpy(slot->payload, latent->payload, bytes);
+    pthread_mutex_unlock(&memory->mutex);
+}
+
+void lt_memory_drop(struct lt_memory *memory, const struct lt_span_key *keys, size_t count)
+{
+    if (!memory->set_count)
+        return;
+    pthread_mutex_lock(&memory->mutex);
+    atomic_fetch_add(&memory->age, 1);
+    for (size_t i = 0; i < count; i++) {
+        uint32_t tag;
+        struct lt_memory_set *set = set_of(memory, &keys[i], &tag);
+        int way = way_of(set, tag);
+        if (way < 0) /* should another key have the tag, it goes in vain */
+            continue;
+        set->tags[way] = 0;
+        memory->entries--;
+    }
+    pthread_mutex_unlock(&memory->mutex);
+}
+
+void lt_memory_clear(struct lt_memory *memory)
+{
+    if (!memory->set_count)
+        return;
+    pthread_mutex_lock(&memory->mutex);
+    atomic_fetch_add(&memory->age, 1);
+    memset(memory->sets, 0, memory->set_count * sizeof *memory->sets);
+    memory->entries = 0;
     pthread_mutex_unlock(&memory->mutex);
 }
 

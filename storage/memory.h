@@ -10,6 +10,7 @@
 #define LT_STORAGE_MEMORY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "storage/store.h"
 
@@ -21,6 +22,7 @@ struct lt_memory {
     size_t slot_bytes;
     size_t payload_bytes; /* of the largest latent that a slot has room for */
     size_t entries;
+    atomic_uint_fast64_t age; /* how often something was dropped */
 };
 
 /* Reserves address space for `bytes` at most; it is taken from the system as it fills. 0 keeps nothing. LT_ENOMEM. */
@@ -35,7 +37,18 @@ size_t lt_memory_get(struct lt_memory *memory, struct lt_latent *latents, size_t
 /* Latents that are kept. */
 size_t lt_memory_entries(struct lt_memory *memory);
 
-/* Keeps a copy of a latent that was read. One that is too large is not kept. */
-void lt_memory_keep(struct lt_memory *memory, const struct lt_latent *latent);
+/* To be asked before a latent is read that may be kept then. */
+static inline uint64_t lt_memory_age(const struct lt_memory *memory)
+{
+    return atomic_load(&memory->age);
+}
+
+/* Keeps a copy of a latent that was read. One that is too large is not kept, and none if something was dropped since
+ * the age was asked for: it may have been this one. */
+void lt_memory_keep(struct lt_memory *memory, const struct lt_latent *latent, uint64_t age);
+
+/* Drops latents that are no longer to be found, or all. */
+void lt_memory_drop(struct lt_memory *memory, const struct lt_span_key *keys, size_t count);
+void lt_memory_clear(struct lt_memory *memory);
 
 #endif

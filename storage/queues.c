@@ -53,6 +53,14 @@ int lt_queues_read(MDB_cursor *cursor, uint64_t place, MDB_val *ret_record)
     return lt_store_format_code(mdb_cursor_get(cursor, &name, ret_record, MDB_SET));
 }
 
+int lt_queues_read_place(const struct lt_environment *environment, MDB_txn *transaction, uint64_t place,
+                         MDB_val *ret_record)
+{
+    uint64_t number = lt_place_number(place);
+    MDB_val name = {sizeof number, &number};
+    return lt_store_format_code(mdb_get(transaction, environment->queues[lt_place_queue(place)], &name, ret_record));
+}
+
 int lt_queues_append(struct lt_queues *queues, const struct lt_environment *environment, MDB_txn *transaction,
                      enum lt_queue queue, const struct lt_span_key *key, const void *record, size_t bytes,
                      uint64_t *ret_place)
@@ -112,6 +120,15 @@ int lt_queues_take_oldest(const struct lt_environment *environment, MDB_txn *tra
     lt_record_claimed_key(ret_record, *ret_bytes, ret_key);
     *ret_place = lt_place(queue, number);
     return forget_place(environment, transaction, ret_key, *ret_place);
+}
+
+int lt_queues_remove(const struct lt_environment *environment, MDB_txn *transaction, const struct lt_span_key *key,
+                     uint64_t place)
+{
+    uint64_t number = lt_place_number(place);
+    MDB_val name = {sizeof number, &number};
+    int code = lt_store_format_code(mdb_del(transaction, environment->queues[lt_place_queue(place)], &name, NULL));
+    return code ? code : forget_place(environment, transaction, key, place);
 }
 
 uint64_t lt_queues_cost(const struct lt_environment *environment, size_t bytes)

@@ -14,6 +14,8 @@
 
 #include "storage/environment.h"
 
+#define LT_INDEXED_BYTES 8 /* of a key, by which the index finds its record */
+
 struct lt_queues {
     uint64_t next[LT_QUEUE_COUNT]; /* number of the next record */
 };
@@ -28,6 +30,10 @@ int lt_queues_find(const struct lt_environment *environment, MDB_txn *transactio
 /* What lies there, valid until the transaction ends or writes; `cursor` belongs to the place's queue. LT_ENOTFOUND. */
 int lt_queues_read(MDB_cursor *cursor, uint64_t place, MDB_val *ret_record);
 
+/* The same without a cursor. */
+int lt_queues_read_place(const struct lt_environment *environment, MDB_txn *transaction, uint64_t place,
+                         MDB_val *ret_record);
+
 /* Adds a record as the youngest and has the index point to it. */
 int lt_queues_append(struct lt_queues *queues, const struct lt_environment *environment, MDB_txn *transaction,
                      enum lt_queue queue, const struct lt_span_key *key, const void *record, size_t bytes,
@@ -41,6 +47,10 @@ int lt_queues_replace(const struct lt_environment *environment, MDB_txn *transac
  * LT_RECORD_BYTES_MAX. LT_ENOTFOUND: the queue is empty. */
 int lt_queues_take_oldest(const struct lt_environment *environment, MDB_txn *transaction, enum lt_queue queue,
                           uint8_t *ret_record, size_t *ret_bytes, struct lt_span_key *ret_key, uint64_t *ret_place);
+
+/* Removes the record that lies at a place, and its index entry, which `key` leads to. */
+int lt_queues_remove(const struct lt_environment *environment, MDB_txn *transaction, const struct lt_span_key *key,
+                     uint64_t place);
 
 /* Bytes that a record of so many bytes takes in pages, its index entry included. */
 uint64_t lt_queues_cost(const struct lt_environment *environment, size_t bytes);

@@ -29,6 +29,10 @@ static void free_store(struct lt_store *store)
     lt_environment_close(&store->environment);
     lt_pending_finish(&store->pending);
     lt_eviction_finish(&store->eviction);
+    lt_ledger_destroy(&store->ledger);
+    lt_gone_finish(&store->gone);
+    pthread_rwlock_destroy(&store->ledger.lock);
+    pthread_rwlock_destroy(&store->ledger.pins.lock);
     lt_memory_finish(&store->memory);
     pthread_cond_destroy(&store->work);
     pthread_cond_destroy(&store->done);
@@ -40,6 +44,8 @@ static void init_locks(struct lt_store *store)
 {
     pthread_condattr_t monotonic;
     pthread_mutex_init(&store->mutex, NULL);
+    pthread_rwlock_init(&store->ledger.lock, NULL);
+    pthread_rwlock_init(&store->ledger.pins.lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&store->work, &monotonic);
@@ -63,6 +69,8 @@ int lt_store_open(const struct lt_store_options *options, struct lt_store **ret_
     if (code == LT_OK)
         code = lt_memory_init(&store->memory, options->memory_bytes, options->memory_payload_bytes);
     code = code ? lt_fail_code(error, code) : lt_environment_open(options, &store->environment, error);
+    if (code == LT_OK)
+        code = lt_ledger_init(&store->ledger, &store->environment, error);
     if (code)
         goto failed;
     code = lt_queues_init(&store->queues, &store->environment);
@@ -155,14 +163,20 @@ static size_t get_pending(struct lt_store *store, struct lt_latent *latents, siz
     return found;
 }
 
-static enum lt_lookup read_stored(struct lt_store *store, uint64_t place, const MDB_val *value, uint32_t now,
+/* When a look began. */
+struct look {
+    uint32_t now;
+    uint64_t age; /* of what is kept in memory */
+};
+
+static enum lt_lookup read_stored(struct lt_store *store, uint64_t place, const MDB_val *value, const struct look *look,
                                   struct lt_latent *latent)
 {
     if (!value->mv_data)
         return lt_eviction_remembers(&store->eviction, &latent->key) ? LT_LOOKUP_MISS_EVICTED : LT_LOOKUP_MISS_NEW;
-    enum lt_lookup lookup = read_record(value->mv_data, value->mv_size, now, LT_LOOKUP_HIT_DISK, latent);
+    enum lt_lookup lookup = read_record(value->mv_data, value->mv_size, look->now, LT_LOOKUP_HIT_DISK, latent);
     if (lookup == LT_LOOKUP_HIT_DISK && lt_eviction_visit(&store->eviction, place))
-        lt_memory_keep(&store->memory, latent); /* not the first time: it may well be asked for again */
+        lt_memory_keep(&store->memory, latent, look->age); /* not the first time: it may well be asked for again */
     else if (lookup == LT_LOOKUP_MISS_CORRUPT)
         atomic_fetch_add(&store->corrupt, 1);
     return lookup;
@@ -171,7 +185,7 @@ static enum lt_lookup read_stored(struct lt_store *store, uint64_t place, const 
 /* Looks up to AT_ONCE latents up on disk, but for those that were found before. First all are found, then read: memory
  * is slow, and so it has time to bring what is read. */
 static void get_stored(struct lt_store *store, struct lt_reader *reader, struct lt_latent *latents, size_t count,
-                       uint32_t now, enum lt_lookup *lookups)
+                       const struct look *look, enum lt_lookup *lookups)
 {
     uint64_t places[AT_ONCE] = {0};
     MDB_val values[AT_ONCE] = {{0}};
@@ -186,7 +200,7 @@ static void get_stored(struct lt_store *store, struct lt_reader *reader, struct 
     for (size_t i = 0; i < count; i++) {
         if (lt_lookup_is_hit(lookups[i]))
             continue;
-        enum lt_lookup stored = read_stored(store, places[i], &values[i], now, &latents[i]);
+        enum lt_lookup stored = read_stored(store, places[i], &values[i], look, &latents[i]);
         if (stored != LT_LOOKUP_MISS_NEW)
             lookups[i] = stored;
     }
@@ -203,7 +217,8 @@ bool lt_store_get_in_memory(struct lt_store *store, struct lt_latent *latents, s
 int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count, enum lt_lookup *ret_lookups)
 {
     struct lt_reader *reader;
-    uint32_t now = seconds_now();
+    const struct look look = {seconds_now(), lt_memory_age(&store->memory)};
+    uint32_t now = look.now;
     for (size_t i = 0; i < count; i++)
         ret_lookups[i] = LT_LOOKUP_MISS_NEW;
     size_t found = get_kept(store, latents, count, now, ret_lookups);
@@ -216,7 +231,7 @@ int lt_store_get(struct lt_store *store, struct lt_latent *latents, size_t count
     if (code)
         return code;
     for (size_t first = 0; first < count; first += AT_ONCE)
-        get_stored(store, reader, latents + first, count - first < AT_ONCE ? count - first : AT_ONCE, now,
+        get_stored(store, reader, latents + first, count - first < AT_ONCE ? count - first : AT_ONCE, &look,
                    ret_lookups + first);
     lt_reader_end(&store->readers, reader);
     return LT_OK;
@@ -336,6 +351,7 @@ void lt_store_stats(struct lt_store *store, struct lt_store_stats *ret_stats)
         .corrupt = atomic_load(&store->corrupt),
         .commits = atomic_load(&store->commits),
         .write_failures = atomic_load(&store->write_failures),
+        .write_error = atomic_load(&store->write_error),
     };
 }
 

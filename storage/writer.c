@@ -13,6 +13,8 @@
 #include "proto/alloc.h"
 #include "proto/record.h"
 #include "storage/changes_queue.h"
+#include "storage/orders.h"
+#include "storage/removal.h"
 #include "storage/state.h"
 
 #define LIFETIME_SECONDS 1
@@ -56,38 +58,67 @@ static int write_lifetime(struct lt_store *store, MDB_txn *transaction)
 
 /* --- one group --- */
 
-/* Whether a lookup would take what lies at the place. LT_ENOTFOUND: nothing lies there. */
-static int check_stored(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry,
-                        uint64_t place, bool *ret_serves)
+/* Adds a latent under a key that has none. */
+static int add_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
-    MDB_cursor *cursor;
-    MDB_val value;
-    int code =
-        lt_store_format_code(mdb_cursor_open(transaction, store->environment.queues[lt_place_queue(place)], &cursor));
-    if (code)
-        return code;
-    code = lt_queues_read(cursor, place, &value);
+    int code = lt_eviction_add(&store->eviction, &store->queues, &store->environment, transaction, &entry->key,
+                               entry->record, entry->bytes);
+    return code ? code
+                : lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record,
+                                entry->bytes);
+}
+
+/* Puts a latent in the place of what lies there, be it of the same key or of another that begins alike. */
+static int replace_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry,
+                         uint64_t place, const MDB_val *old)
+{
+    struct lt_record record;
+    struct lt_span_key key = entry->key;
+    if (lt_record_read(old->mv_data, old->mv_size, &record) == LT_OK)
+        memcpy(key.bytes, record.key, sizeof key.bytes);
+    int code = lt_ledger_drop(&store->ledger, &store->environment, transaction, &key, old->mv_data, old->mv_size);
     if (code == LT_OK)
-        *ret_serves = lt_record_serves(&entry->key, value.mv_data, value.mv_size, entry->type, entry->dimension,
-                                       (uint32_t)time(NULL));
-    mdb_cursor_close(cursor);
+        code = lt_queues_replace(&store->environment, transaction, place, entry->record, entry->bytes);
+    return code ? code
+                : lt_ledger_add(&store->ledger, &store->environment, transaction, &entry->key, entry->record,
+                                entry->bytes);
+}
+
+/* Whether the latent's namespace has it: not if it is gone, or has a quota in which no room can be made. */
+static int admit(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
+{
+    struct lt_record_head head;
+    if (!lt_record_head(entry->record, entry->bytes, &head))
+        return LT_EINTERNAL;
+    struct lt_ledger_entry *space = lt_ledger_find(&store->ledger, head.namespace_id);
+    if (!space)
+        return LT_ENOTFOUND;
+    int code = lt_quota_make_room(store, transaction, space, entry->bytes);
+    if (code == LT_EFULL && space->space.quota_bytes) {
+        lt_ledger_count(space, LT_NAMESPACE_REFUSED, 1);
+        return LT_ENOTFOUND;
+    }
     return code;
 }
 
 /* Stores one latent. One that is there already stays, unless a lookup would not take it. */
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
+    MDB_val old;
     uint64_t place;
-    bool serves = false;
     int code = lt_queues_find(&store->environment, transaction, &entry->key, &place);
     if (code == LT_OK)
-        code = check_stored(store, transaction, entry, place, &serves);
+        code = lt_queues_read_place(&store->environment, transaction, place, &old);
     if (code == LT_OK)
-        return serves ? LT_OK : lt_queues_replace(&store->environment, transaction, place, entry->record, entry->bytes);
-    if (code != LT_ENOTFOUND)
-        return code;
-    return lt_eviction_add(&store->eviction, &store->queues, &store->environment, transaction, &entry->key,
-                           entry->record, entry->bytes);
+        return lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type, entry->dimension,
+                                (uint32_t)time(NULL))
+                   ? LT_OK
+                   : replace_entry(store, transaction, entry, place, &old);
+    if (code == LT_ENOTFOUND)
+        code = admit(store, transaction, entry);
+    if (code)
+        return code == LT_ENOTFOUND ? LT_OK : code;
+    return add_entry(store, transaction, entry);
 }
 
 /* Writes `count` entries from `entry` on. The last one's link is not touched: the queue may be growing there. */
@@ -114,26 +145,15 @@ static uint64_t group_cost(const struct lt_store *store, const struct lt_pending
     return cost;
 }
 
-static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count,
-                       struct lt_changes *changes)
+int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
 {
-    MDB_txn *transaction;
     uint64_t used = 0, entries = 0;
-    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
-    if (code)
-        return code;
-    lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
-    if (count || changes)
-        code = lt_eviction_make_room(&store->eviction, &store->queues, &store->environment, transaction,
-                                     store->options.budget_bytes, group_cost(store, first, count));
-    if (code == LT_OK)
-        code = write_entries(store, transaction, first, count);
-    if (code == LT_OK)
-        code = write_lifetime(store, transaction);
+    struct lt_gone *gone = &store->gone;
+    int code = lt_environment_check_file(&store->environment);
     if (code == LT_OK)
         code = lt_environment_used(&store->environment, transaction, &used, &entries);
     if (code) {
-        mdb_txn_abort(transaction);
+        lt_writer_abort(store, transaction);
         return code;
     }
     code = lt_store_format_code(mdb_txn_commit(transaction));
@@ -141,7 +161,48 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
         atomic_store(&store->bytes, used);
         atomic_store(&store->entries, entries);
         atomic_fetch_add(&store->commits, 1);
+        if (gone->all)
+            lt_memory_clear(&store->memory);
+        else if (gone->count)
+            lt_memory_drop(&store->memory, gone->keys, gone->count);
     }
+    gone->count = 0;
+    gone->all = false;
+    return code;
+}
+
+void lt_writer_abort(struct lt_store *store, MDB_txn *transaction)
+{
+    mdb_txn_abort(transaction);
+    store->gone.count = 0;
+    store->gone.all = false;
+}
+
+static int write_group(struct lt_store *store, const struct lt_pending_entry *first, size_t count,
+                       struct lt_changes *changes)
+{
+    MDB_txn *transaction;
+    uint32_t now = (uint32_t)time(NULL);
+    int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
+    if (code)
+        return code;
+    lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
+    if (lt_sweep_due(store, now))
+        code = lt_sweep(store, transaction, now);
+    if ((count || changes) && code == LT_OK)
+        code = lt_eviction_make_room(&store->eviction, &store->queues, &store->ledger, &store->environment, transaction,
+                                     store->options.budget_bytes, group_cost(store, first, count));
+    if (code == LT_OK)
+        code = write_entries(store, transaction, first, count);
+    if (code == LT_OK)
+        code = lt_ledger_write(&store->ledger, &store->environment, transaction);
+    if (code == LT_OK)
+        code = write_lifetime(store, transaction);
+    if (code)
+        lt_writer_abort(store, transaction);
+    else
+        code = lt_writer_commit(store, transaction);
+    lt_ledger_finish(&store->ledger, code == LT_OK);
     return code;
 }
 
@@ -160,16 +221,21 @@ static struct timespec from_now(long milliseconds)
     return when;
 }
 
+static bool is_counted(struct lt_store *store)
+{
+    return atomic_load(&store->lifetime_changed) || lt_ledger_counted(&store->ledger);
+}
+
 /* Waits for work; false when there is none and the store is closing. Called and returns with the mutex held. */
 static bool wait_for_work(struct lt_store *store)
 {
-    while (!store->pending.first && !store->changes && !store->stopping) {
+    while (!store->pending.first && !store->orders && !store->changes && !store->stopping) {
         struct timespec when = from_now(1000 * LIFETIME_SECONDS);
         int code = pthread_cond_timedwait(&store->work, &store->mutex, &when);
-        if (code == ETIMEDOUT && atomic_load(&store->lifetime_changed))
+        if (code == ETIMEDOUT && (is_counted(store) || lt_sweep_due(store, (uint32_t)time(NULL))))
             return true;
     }
-    return store->pending.first || store->changes || atomic_load(&store->lifetime_changed);
+    return store->pending.first || store->orders || store->changes || is_counted(store);
 }
 
 /* Lets more join the group. */
@@ -195,14 +261,18 @@ void *lt_writer_run(void *context)
         struct lt_changes *changes = lt_changes_take(store, count);
         store->groups_taken++;
         store->writing = count;
+        bool idle =
+            !count && !changes && !is_counted(store) && !lt_sweep_due(store, (uint32_t)time(NULL)); /* orders only */
         bool counted = atomic_exchange(&store->lifetime_changed, false);
         pthread_mutex_unlock(&store->mutex);
 
-        int code = write_group(store, first, count, changes);
+        int code = idle ? LT_OK : write_group(store, first, count, changes);
         if (code == LT_EFULL) { /* perhaps old pages wait for a reader that is no more */
             lt_store_check_readers(store);
             code = write_group(store, first, count, changes);
         }
+        if (!idle)
+            atomic_store(&store->write_error, code);
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)
@@ -217,6 +287,7 @@ void *lt_writer_run(void *context)
         store->writing = 0;
         store->groups_finished = store->groups_taken;
         pthread_cond_broadcast(&store->done);
+        lt_orders_run_waiting(store);
         if (code && store->stopping && !store->pending.first && !store->changes)
             break; /* what is left are counters that cannot be written */
     }

@@ -32,8 +32,10 @@ const char *latent_error_name(int code)
 struct latent *latent_create(void)
 {
     struct latent *latent = lt_calloc(1, sizeof *latent);
-    if (latent)
-        connection_init(&latent->connection);
+    if (!latent)
+        return NULL;
+    connection_init(&latent->connection);
+    latent->ttl_seconds = LATENT_TTL_DEFAULT;
     return latent;
 }
 
@@ -53,6 +55,22 @@ void latent_set_timeout(struct latent *latent, unsigned milliseconds)
 {
     latent->connection.timeout_ms = milliseconds;
     connection_apply_timeout(&latent->connection);
+}
+
+void latent_on_progress(struct latent *latent, latent_progress_function on_progress, void *data)
+{
+    latent->on_progress = on_progress;
+    latent->progress_data = data;
+}
+
+int latent_set_namespace(struct latent *latent, const char *name, uint32_t ttl_seconds)
+{
+    if (name && strlen(name) > LT_NAMESPACE_NAME_MAX)
+        return lt_fail(&latent->error, LT_EPARAM, "the name of a namespace has at most %d bytes",
+                       LT_NAMESPACE_NAME_MAX);
+    strcpy(latent->space, name ? name : "");
+    latent->ttl_seconds = ttl_seconds;
+    return LT_OK;
 }
 
 const char *latent_error_message(const struct latent *latent)
@@ -184,8 +202,9 @@ static int take_message(struct waiting *waiting)
 int call_finish(struct call *call, const struct call_listener *listener, struct latent_reply **ret_reply)
 {
     struct waiting waiting = {.latent = call->latent, .id = call->id};
-    if (listener)
-        waiting.listener = *listener;
+    waiting.listener = listener ? *listener
+                                : (struct call_listener){.on_progress = call->latent->on_progress,
+                                                         .data = call->latent->progress_data};
     int code = send_call(call);
     if (code)
         return code;

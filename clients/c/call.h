@@ -4,12 +4,17 @@
 
 #include "clients/c/connection.h"
 #include "clients/c/latent.h"
+#include "proto/limits.h"
 #include "proto/writer.h"
 
 struct latent {
     struct connection connection;
-    struct lt_error error; /* of the last call that failed */
-    uint32_t last_id;      /* of the last request */
+    struct lt_error error;                /* of the last call that failed */
+    uint32_t last_id;                     /* of the last request */
+    latent_progress_function on_progress; /* may be NULL */
+    void *progress_data;
+    char space[LT_NAMESPACE_NAME_MAX + 1]; /* the namespace of calls; empty: the daemon's choice */
+    uint32_t ttl_seconds;                  /* of latents; LATENT_TTL_DEFAULT: the namespace's */
 };
 
 /* A request in the making. */

@@ -9,7 +9,12 @@
 
 char *latent_reply_json(const struct latent_reply *reply)
 {
-    json_t *json = lt_json_of(reply->result);
+    return latent_value_json(latent_value_of(reply->result));
+}
+
+char *latent_value_json(const struct latent_value *value)
+{
+    json_t *json = lt_json_of(latent_object_of(value));
     char *text = json ? json_dumps(json, JSON_FLAGS) : NULL;
     json_decref(json);
     return text;

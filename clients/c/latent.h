@@ -87,6 +87,17 @@ int latent_connect(struct latent *latent, const char *address);
 /* How long to wait while nothing can be sent or received: 300,000 ms unless set; 0 waits for ever. */
 void latent_set_timeout(struct latent *latent, unsigned milliseconds);
 
+/* In which namespace the calls that follow are, and for how many seconds latents that they store are to live (0: for
+ * ever). NULL and LATENT_TTL_DEFAULT, as created, leave it to the daemon: the namespace `public`, and the namespace's
+ * own time. For latent_generate, latent_encode and latent_score. LATENT_EPARAM: the name is longer than 64 bytes. */
+#define LATENT_TTL_DEFAULT UINT32_MAX
+int latent_set_namespace(struct latent *latent, const char *name, uint32_t ttl_seconds);
+
+/* Called now and then while a method works that takes long, with what is done and how much there is. It must not use
+ * the same connection. NULL, as created: nobody is told. */
+typedef void (*latent_progress_function)(uint64_t done, uint64_t total, void *data);
+void latent_on_progress(struct latent *latent, latent_progress_function on_progress, void *data);
+
 /* What the last failed call says, for a person. Never NULL; valid until the next call. */
 const char *latent_error_message(const struct latent *latent);
 
@@ -103,6 +114,9 @@ void latent_reply_destroy(struct latent_reply *reply);
 /* The reply as one line of JSON without a newline, to be freed with free(). Binary becomes hexadecimal. NULL: out of
  * memory. */
 char *latent_reply_json(const struct latent_reply *reply);
+
+/* The same of a value. */
+char *latent_value_json(const struct latent_value *value);
 
 /* The value at a path as "usage.prompt_tokens" or "spans[3].key"; "" is the whole reply. NULL if there is none. */
 const struct latent_value *latent_reply_at(const struct latent_reply *reply, const char *path);
@@ -249,6 +263,24 @@ int latent_encode(struct latent *latent, const char *model, const char *text, si
                   struct latent_encoding *ret_encoding);
 void latent_encoding_finish(struct latent_encoding *encoding);
 
+/* ---- Packs: latents in one file, for another machine ---- */
+
+/* Takes a piece of a pack; not 0 gives up. */
+typedef int (*latent_write_function)(const void *piece, size_t bytes, void *data);
+
+/* Fills a piece of at most `bytes` bytes; returns how many there are, 0 at the end, negative to give up. */
+typedef long (*latent_read_function)(void *piece, size_t bytes, void *data);
+
+/* Writes the latents of the namespace (latent_set_namespace) as a pack, those of the encoder of `model` (NULL: the
+ * default model). The reply has `records`, `bytes`, `size` and `skipped`. LATENT_EIO if `write` gave up. */
+int latent_export(struct latent *latent, const char *model, latent_write_function write, void *data,
+                  struct latent_reply **ret_reply);
+
+/* Takes a pack into the namespace, all of it or nothing. The reply has `records`, `expired` and `model`.
+ * LATENT_ECORRUPT, LATENT_EFORMAT (of another encoder, or a later version), LATENT_ETOOLARGE; LATENT_EIO if `read` gave
+ * up. */
+int latent_import(struct latent *latent, latent_read_function read, void *data, struct latent_reply **ret_reply);
+
 /* ---- Documents: named texts that the daemon keeps, in versions ---- */
 
 struct latent_document_change {
@@ -263,9 +295,6 @@ struct latent_document_change {
     uint64_t encode_operations;
     double total_ms;
 };
-
-/* Called now and then while a document is read, with bytes done and in all. It must not use the same connection. */
-typedef void (*latent_progress_function)(uint64_t done, uint64_t total, void *data);
 
 /* Stores a text of up to 32 MiB as the newest version of a document; it is on the daemon's disk on return. `model`
  * NULL: the default model. on_progress may be NULL. The methods doc.get, doc.list, doc.history and doc.remove go

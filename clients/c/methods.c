@@ -79,6 +79,22 @@ static void write_text_pair(struct lt_writer *writer, const char *name, const ch
     lt_write_text(writer, text);
 }
 
+/* The pairs that write_space writes. */
+static uint32_t space_pairs(const struct latent *latent)
+{
+    return (*latent->space != 0) + (latent->ttl_seconds != LATENT_TTL_DEFAULT);
+}
+
+static void write_space(struct call *call)
+{
+    if (*call->latent->space)
+        write_text_pair(&call->writer, "namespace", call->latent->space);
+    if (call->latent->ttl_seconds != LATENT_TTL_DEFAULT) {
+        lt_write_text(&call->writer, "ttl_s");
+        lt_write_uint(&call->writer, call->latent->ttl_seconds);
+    }
+}
+
 static void write_segments(struct lt_writer *writer, const struct latent_generate_options *options)
 {
     lt_write_text(writer, "segments");
@@ -102,13 +118,15 @@ static void write_segments(struct lt_writer *writer, const struct latent_generat
 }
 
 /* Only what the caller chose is sent; the rest is the daemon's to choose. */
-static void write_options(struct lt_writer *writer, const struct latent_generate_options *options, bool stream)
+static void write_options(struct call *call, const struct latent_generate_options *options, bool stream)
 {
-    uint32_t pairs = 2 + (options->prompt != NULL) + (options->segments != NULL) + (options->model != NULL) +
-                     (options->format != NULL) + (options->max_tokens > 0) + (options->temperature >= 0) +
-                     (options->top_k >= 0) + (options->top_p >= 0) + (options->repetition_penalty >= 0) +
-                     (options->stop_count > 0);
+    struct lt_writer *writer = &call->writer;
+    uint32_t pairs = 2 + space_pairs(call->latent) + (options->prompt != NULL) + (options->segments != NULL) +
+                     (options->model != NULL) + (options->format != NULL) + (options->max_tokens > 0) +
+                     (options->temperature >= 0) + (options->top_k >= 0) + (options->top_p >= 0) +
+                     (options->repetition_penalty >= 0) + (options->stop_count > 0);
     lt_write_map(writer, pairs);
+    write_space(call);
     lt_write_text(writer, "stream");
     lt_write_bool(writer, stream);
     lt_write_text(writer, "seed");
@@ -155,7 +173,7 @@ int latent_generate(struct latent *latent, const struct latent_generate_options 
     struct latent_generation generation = {0};
     struct call call;
     call_begin(&call, latent, "generate");
-    write_options(&call.writer, options, on_token != NULL);
+    write_options(&call, options, on_token != NULL);
     const struct call_listener listener = {.on_token = on_token, .data = data};
     int code = call_finish(&call, &listener, &generation.reply);
     if (code)
@@ -189,7 +207,8 @@ static int call_with_text(struct latent *latent, const char *method, const char 
 {
     struct call call;
     call_begin(&call, latent, method);
-    lt_write_map(&call.writer, model ? 2 : 1);
+    lt_write_map(&call.writer, 1 + (model != NULL) + space_pairs(latent));
+    write_space(&call);
     lt_write_text(&call.writer, "text");
     lt_write_text_bytes(&call.writer, text, bytes);
     if (model)

@@ -16,6 +16,7 @@ struct context {
     char usual_socket[256];
     bool terminal; /* standard output is one */
     bool colour;
+    bool conversation;     /* many answers follow one another: say little about each */
     struct latent *latent; /* connected */
 };
 
@@ -24,6 +25,16 @@ int command_generate(struct context *context);
 int command_encode(struct context *context);
 int command_score(struct context *context);
 int command_bench(struct context *context);
+int command_namespace(struct context *context);
+int command_pin(struct context *context);
+int command_unpin(struct context *context);
+int command_evict(struct context *context);
+int command_flush(struct context *context);
+int command_scan(struct context *context);
+int command_verify(struct context *context);
+int command_backup(struct context *context);
+int command_export(struct context *context);
+int command_import(struct context *context);
 int command_doc(struct context *context);
 int command_explain(struct context *context);
 int command_near(struct context *context);
@@ -32,6 +43,11 @@ int command_info(struct context *context);
 int command_models(struct context *context);
 int command_ping(struct context *context);
 int command_shutdown(struct context *context);
+int command_top(struct context *context);
+int command_repl(struct context *context);
+
+/* The function of a command; NULL for those that need no daemon. */
+int (*command_of(enum command command))(struct context *);
 
 /* Reports a failure on standard error, and with --json as a line on standard output. Returns EXIT_FAILED. */
 int report_failure(const struct context *context, int code, const char *message);

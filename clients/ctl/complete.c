@@ -30,6 +30,7 @@ static const struct source {
     const char *list;
 } sources[] = {
     {"model", "models", "models"},
+    {"namespace", "namespace.list", "namespaces"},
     {"doc", "doc.list", "documents"}, /* the option of generate and explain, and what doc show and its like take */
 };
 

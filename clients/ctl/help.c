@@ -11,6 +11,16 @@ static const char overview[] =
     "  encode TEXT       put a text's spans into the cache, or see that they are there\n"
     "  near TEXT         the cached spans that are most like a text\n"
     "  score FILE        how well a model predicts a text, in bits per byte\n"
+    "  namespace put|list|rm  who may meet whose latents, with quotas and times to live\n"
+    "  pin TEXT          never evict the latents of a text\n"
+    "  unpin TEXT        let them be evicted again\n"
+    "  evict TEXT        latents that go now, or a share of all\n"
+    "  flush             remove the latents of a namespace, or all\n"
+    "  scan              list what is stored\n"
+    "  verify            check every record and mend what is damaged\n"
+    "  backup DIRECTORY  copy the store while it is in use\n"
+    "  export FILE       latents as a pack, for another machine\n"
+    "  import FILE       take a pack, all of it or nothing\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  doc put|list|show|refine|history|rm  documents that the daemon keeps, by name, in versions\n"
     "  stats             what was reused and what was computed\n"
@@ -18,6 +28,8 @@ static const char overview[] =
     "  models            the models that it serves\n"
     "  ping              whether it answers\n"
     "  shutdown          let it finish what it has begun, and stop\n"
+    "  top               the same, live: rates, a graph of the hit rate\n"
+    "  repl              talk line by line; latentctl alone does so at a terminal\n"
     "  complete WORD...  what may stand next on a command line, for shells\n"
     "  help [COMMAND]    this text, or the one on a command\n"
     "\n"
@@ -43,6 +55,8 @@ static const char *const texts[COMMAND_COUNT] = {
         "                       given again\n"
         "  --file FILE          put the text of FILE before the prompt; may be given again\n"
         "  --model NAME         the model; see latentctl models\n"
+        "  --namespace NAME     meet only what this namespace has stored; public\n"
+        "  --ttl TIME           what is stored expires after 90s, 10m, 12h, 7d; 0 is never\n"
         "  --format chat|text   answer the prompt (chat) or continue it (text); chat\n"
         "  --max-tokens N       at most N tokens, 1 to 65536; 128\n"
         "  --temperature T      0 (always the likeliest token) to 10; 0.7\n"
@@ -65,18 +79,89 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --model NAME     the model; see latentctl models\n"
         "  --measure        run prompts of 2,048 tokens as well, and not only count them\n"
         "  --json           one object, as proto/PROTOCOL.md describes it\n",
-    [COMMAND_ENCODE] = "Usage: latentctl encode [--model NAME] [--json] TEXT\n"
+    [COMMAND_ENCODE] = "Usage: latentctl encode [OPTION]... TEXT\n"
                        "Encode the spans of TEXT (of standard input if TEXT is -) that the store lacks, and show for\n"
-                       "each span its key and where it was found, or why it was not.\n",
+                       "each span its key and where it was found, or why it was not.\n"
+                       "\n"
+                       "  --model NAME     the model; see latentctl models\n"
+                       "  --namespace NAME  meet only what this namespace has stored; public\n"
+                       "  --ttl TIME       what is stored expires after 90s, 10m, 12h, 7d; 0 is never\n",
     [COMMAND_NEAR] = "Usage: latentctl near [-k N] [--model NAME] [--json] TEXT\n"
                      "List for each span of TEXT (of standard input if TEXT is -) the cached spans that are nearest\n"
                      "to it, by the cosine between their latents. Nothing is put into the cache.\n"
                      "\n"
                      "  -k, --nearest N   at most N for each, 1 to 100; 10\n",
     [COMMAND_SCORE] =
-        "Usage: latentctl score [--model NAME] [--json] FILE\n"
+        "Usage: latentctl score [OPTION]... FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"
-        "less is better. Long texts are scored in pieces of the model's context.\n",
+        "less is better. Long texts are scored in pieces of the model's context.\n"
+        "\n"
+        "  --model NAME     the model; see latentctl models\n"
+        "  --namespace NAME  meet only what this namespace has stored; public\n"
+        "  --ttl TIME       what is stored expires after 90s, 10m, 12h, 7d; 0 is never\n",
+    [COMMAND_NAMESPACE] =
+        "Usage: latentctl namespace put [OPTION]... NAME\n"
+        "       latentctl namespace list\n"
+        "       latentctl namespace rm NAME\n"
+        "Latents of one namespace are never found from another. put makes one or changes its settings, rm\n"
+        "removes it with all that it has stored.\n"
+        "\n"
+        "  --quota SIZE     bytes of latents that it may have, such as 10M; beyond, it loses old ones; 0 is no limit\n"
+        "  --ttl TIME       its latents expire after 90s, 10m, 12h, 7d; 0 is never\n",
+    [COMMAND_PIN] = "Usage: latentctl pin [OPTION]... [TEXT]\n"
+                    "Never evict the latents of the spans of TEXT (of standard input if it is -), or those under\n"
+                    "keys. Encode the text first: what is not stored is not pinned.\n"
+                    "\n"
+                    "  --key KEY        this key instead of a text; may be given 64 times\n"
+                    "  --namespace NAME  whose latents; public\n"
+                    "  --model NAME     whose spans the text has; see latentctl models\n",
+    [COMMAND_UNPIN] = "Usage: latentctl unpin [OPTION]... [TEXT]\n"
+                      "Let the latents of the spans of TEXT (of standard input if it is -), or those under keys, be\n"
+                      "evicted again.\n"
+                      "\n"
+                      "  --key KEY        this key instead of a text; may be given 64 times\n"
+                      "  --namespace NAME  whose latents; public\n"
+                      "  --model NAME     whose spans the text has; see latentctl models\n",
+    [COMMAND_EVICT] = "Usage: latentctl evict [OPTION]... [TEXT]\n"
+                      "Remove the latents of the spans of TEXT (of standard input if it is -), those under keys, or a\n"
+                      "share of all, those first that are used least. Pinned ones stay.\n"
+                      "\n"
+                      "  --key KEY        this key instead of a text; may be given 64 times\n"
+                      "  --share SHARE    this share of all latents, above 0 to 1, or of a namespace's\n"
+                      "  --namespace NAME  whose latents; public, but for a share all\n"
+                      "  --model NAME     whose spans the text has; see latentctl models\n",
+    [COMMAND_FLUSH] = "Usage: latentctl flush [OPTION]...\n"
+                      "Remove all latents of a namespace or of all, pinned or not, and all mixed states.\n"
+                      "\n"
+                      "  --namespace NAME  of this namespace\n"
+                      "  --all            of all namespaces\n"
+                      "  --yes            do not ask\n",
+    [COMMAND_SCAN] = "Usage: latentctl scan [OPTION]...\n"
+                     "List the stored latents: text, tokens, type, bytes, namespace, age, time left, key.\n"
+                     "\n"
+                     "  --namespace NAME  of this namespace; all\n",
+    [COMMAND_VERIFY] =
+        "Usage: latentctl verify [OPTION]...\n"
+        "Check every stored latent. What is damaged is encoded again if its tokens are still known, else\n"
+        "removed.\n"
+        "\n"
+        "  --reencode       encode every latent again and compare\n"
+        "  --namespace NAME  of this namespace; all\n",
+    [COMMAND_BACKUP] = "Usage: latentctl backup DIRECTORY\n"
+                       "Copy the store to DIRECTORY on the daemon's machine, which must not exist or be empty, while\n"
+                       "prompts are answered. A daemon can be started on the copy.\n",
+    [COMMAND_EXPORT] = "Usage: latentctl export [OPTION]... FILE\n"
+                       "Write the latents of a namespace that the encoder of a model made to FILE, as a pack.\n"
+                       "\n"
+                       "  --namespace NAME  of this namespace; public\n"
+                       "  --model NAME     whose encoder made them; see latentctl models\n",
+    [COMMAND_IMPORT] =
+        "Usage: latentctl import [OPTION]... FILE\n"
+        "Take the pack FILE (standard input if it is -). One that is damaged, cut off, too large or of an\n"
+        "encoder that is not served is refused, and nothing of it stays.\n"
+        "\n"
+        "  --namespace NAME  into this namespace; public\n"
+        "  --ttl TIME       its latents expire after 90s, 10m, 12h, 7d, if they do not sooner\n",
     [COMMAND_BENCH] =
         "Usage: latentctl bench [--model NAME] [--json]\n"
         "Measure the running daemon in half a minute: documents of made-up text, each asked about for the\n"
@@ -108,6 +193,15 @@ static const char *const texts[COMMAND_COUNT] = {
                        "List the models that the daemon serves.\n",
     [COMMAND_SHUTDOWN] = "Usage: latentctl shutdown [--json]\n"
                          "Stop the daemon after what it has begun is finished and stored.\n",
+    [COMMAND_TOP] = "Usage: latentctl top\n"
+                    "Show what the daemon does, each second: hit rate, requests, tokens, store. q ends it.\n",
+    [COMMAND_REPL] =
+        "Usage: latentctl repl [OPTION]...\n"
+        "Talk line by line. A line that begins with a command is that command; any other is a prompt, as is\n"
+        "one that begins with a blank. Options are those of generate and go with each prompt. So do those\n"
+        "that are set later: set --file notes.txt puts a document in front of every prompt, set alone\n"
+        "forgets all that was set. Tab completes, Ctrl-C ends an answer, Ctrl-D or quit the conversation.\n"
+        "Lines are remembered in $XDG_STATE_HOME/latentctl/history.\n",
     [COMMAND_COMPLETE] =
         "Usage: latentctl complete WORD...\n"
         "List what may stand in place of the last WORD, behind the others, on a command line of latentctl:\n"

@@ -14,7 +14,16 @@ static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_INFO] = command_info,         [COMMAND_PING] = command_ping,       [COMMAND_MODELS] = command_models,
     [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,     [COMMAND_BENCH] = command_bench,
     [COMMAND_DOC] = command_doc,           [COMMAND_EXPLAIN] = command_explain, [COMMAND_NEAR] = command_near,
+    [COMMAND_TOP] = command_top,           [COMMAND_REPL] = command_repl,       [COMMAND_NAMESPACE] = command_namespace,
+    [COMMAND_PIN] = command_pin,           [COMMAND_UNPIN] = command_unpin,     [COMMAND_EVICT] = command_evict,
+    [COMMAND_FLUSH] = command_flush,       [COMMAND_SCAN] = command_scan,       [COMMAND_VERIFY] = command_verify,
+    [COMMAND_BACKUP] = command_backup,     [COMMAND_EXPORT] = command_export,   [COMMAND_IMPORT] = command_import,
 };
+
+int (*command_of(enum command command))(struct context *)
+{
+    return command_functions[command];
+}
 
 int report_failure(const struct context *context, int code, const char *message)
 {
@@ -48,7 +57,10 @@ int print_reply(const struct context *context, const struct latent_reply *reply)
 static int run(struct context *context)
 {
     int status = daemon_connect(context);
-    return status == EXIT_DONE ? command_functions[context->options.command](context) : status;
+    if (status != EXIT_DONE)
+        return status;
+    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
+    return code ? report_call(context, code) : command_of(context->options.command)(context);
 }
 
 int main(int count, char **arguments)

@@ -6,22 +6,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
-#define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_GENERATE (FOR(COMMAND_GENERATE) | FOR(COMMAND_REPL)) /* repl passes them on */
+#define FOR_PACKS (FOR(COMMAND_EXPORT) | FOR(COMMAND_IMPORT))
+#define FOR_LATENTS (FOR(COMMAND_PIN) | FOR(COMMAND_UNPIN) | FOR(COMMAND_EVICT))
+#define FOR_TEXTS (FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE))
 
 static const struct {
     const char *name;
     int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", 1, 1}, [COMMAND_ENCODE] = {"encode", 1, 1},
-    [COMMAND_SCORE] = {"score", 1, 1},       [COMMAND_DOC] = {"doc", 1, 3},
-    [COMMAND_STATS] = {"stats", 0, 0},       [COMMAND_INFO] = {"info", 0, 0},
-    [COMMAND_PING] = {"ping", 0, 0},         [COMMAND_MODELS] = {"models", 0, 0},
-    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0}, [COMMAND_HELP] = {"help", 0, 1},
-    [COMMAND_BENCH] = {"bench", 0, 0},       [COMMAND_EXPLAIN] = {"explain", 1, 1},
-    [COMMAND_NEAR] = {"near", 1, 1},         [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_GENERATE] = {"generate", 1, 1},
+    [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},
+    [COMMAND_DOC] = {"doc", 1, 3},
+    [COMMAND_NAMESPACE] = {"namespace", 1, 2},
+    [COMMAND_PIN] = {"pin", 0, 1},
+    [COMMAND_UNPIN] = {"unpin", 0, 1},
+    [COMMAND_EVICT] = {"evict", 0, 1},
+    [COMMAND_FLUSH] = {"flush", 0, 0},
+    [COMMAND_SCAN] = {"scan", 0, 0},
+    [COMMAND_VERIFY] = {"verify", 0, 0},
+    [COMMAND_BACKUP] = {"backup", 1, 1},
+    [COMMAND_EXPORT] = {"export", 1, 1},
+    [COMMAND_IMPORT] = {"import", 1, 1},
+    [COMMAND_STATS] = {"stats", 0, 0},
+    [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},
+    [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},
+    [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_BENCH] = {"bench", 0, 0},
+    [COMMAND_EXPLAIN] = {"explain", 1, 1},
+    [COMMAND_NEAR] = {"near", 1, 1},
+    [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_TOP] = {"top", 0, 0},
+    [COMMAND_REPL] = {"repl", 0, 0},
 };
 
 enum option_key {
@@ -43,6 +66,14 @@ enum option_key {
     OPTION_DOC,
     OPTION_FILE,
     OPTION_DOC_VERSION,
+    OPTION_NAMESPACE,
+    OPTION_TTL,
+    OPTION_QUOTA,
+    OPTION_KEY,
+    OPTION_SHARE,
+    OPTION_ALL,
+    OPTION_YES,
+    OPTION_REENCODE,
     OPTION_MEASURE,
 };
 
@@ -64,6 +95,14 @@ static const struct option long_options[] = {
     {"doc", required_argument, NULL, OPTION_DOC},
     {"file", required_argument, NULL, OPTION_FILE},
     {"doc-version", required_argument, NULL, OPTION_DOC_VERSION},
+    {"namespace", required_argument, NULL, OPTION_NAMESPACE},
+    {"ttl", required_argument, NULL, OPTION_TTL},
+    {"quota", required_argument, NULL, OPTION_QUOTA},
+    {"key", required_argument, NULL, OPTION_KEY},
+    {"share", required_argument, NULL, OPTION_SHARE},
+    {"all", no_argument, NULL, OPTION_ALL},
+    {"yes", no_argument, NULL, OPTION_YES},
+    {"reencode", no_argument, NULL, OPTION_REENCODE},
     {"nearest", required_argument, NULL, OPTION_NEAREST},
     {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
@@ -80,8 +119,23 @@ static unsigned commands_of(int option)
         return FOR_ALL;
     case OPTION_WATCH:
         return FOR(COMMAND_STATS);
+    case OPTION_NAMESPACE:
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN) | FOR(COMMAND_VERIFY) | FOR_PACKS;
+    case OPTION_REENCODE:
+        return FOR(COMMAND_VERIFY);
+    case OPTION_KEY:
+        return FOR_LATENTS;
+    case OPTION_SHARE:
+        return FOR(COMMAND_EVICT);
+    case OPTION_ALL:
+    case OPTION_YES:
+        return FOR(COMMAND_FLUSH);
+    case OPTION_TTL:
+        return FOR_TEXTS | FOR(COMMAND_NAMESPACE) | FOR(COMMAND_IMPORT);
+    case OPTION_QUOTA:
+        return FOR(COMMAND_NAMESPACE);
     case OPTION_MODEL:
-        return FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_BENCH) |
+        return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_BENCH) | FOR(COMMAND_EXPORT) | FOR(COMMAND_EXPLAIN) |
                FOR(COMMAND_NEAR) | FOR(COMMAND_DOC);
     case OPTION_DOC_VERSION:
         return FOR(COMMAND_DOC);
@@ -141,6 +195,51 @@ static bool read_number(int option, double min, double max, double *ret_value)
         return fail_value(option, right);
     }
     *ret_value = value;
+    return true;
+}
+
+/* A number with an optional letter behind it, each standing for a factor; a number alone is taken as it is. */
+static bool read_scaled(int option, const char *letters, const uint64_t *factors, uint64_t max, const char *right,
+                        uint64_t *ret_value)
+{
+    char *end;
+    errno = 0;
+    unsigned long long number = strtoull(optarg, &end, 10);
+    uint64_t factor = 1;
+    const char *letter = *end ? strchr(letters, *end) : NULL;
+    if (letter) {
+        factor = factors[letter - letters];
+        end++;
+    }
+    if (errno || end == optarg || *end || strchr(optarg, '-') || number > max / factor)
+        return fail_value(option, right);
+    *ret_value = number * factor;
+    return true;
+}
+
+static bool read_quota(struct options *options)
+{
+    static const uint64_t factors[] = {1ull << 10, 1ull << 20, 1ull << 30, 1ull << 40};
+    options->has_quota = true;
+    return read_scaled(OPTION_QUOTA, "KMGT", factors, LT_NAMESPACE_QUOTA_MAX,
+                       "a size such as 64K, 10M or 2G; 0 is none", &options->quota_bytes);
+}
+
+static bool read_ttl(struct options *options)
+{
+    static const uint64_t factors[] = {1, 60, 3600, 86400};
+    uint64_t seconds = 0;
+    bool good = read_scaled(OPTION_TTL, "smhd", factors, LT_TTL_SECONDS_MAX,
+                            "a time such as 90s, 10m, 12h or 7d; 0 is for ever", &seconds);
+    options->ttl_seconds = (uint32_t)seconds;
+    return good;
+}
+
+static bool read_key(struct options *options)
+{
+    if (options->key_count == OPTION_KEYS_MAX)
+        return fail_value(OPTION_KEY, "at most 64 keys, one at a time");
+    options->keys[options->key_count++] = optarg;
     return true;
 }
 
@@ -234,6 +333,26 @@ static bool read_option(struct options *options, int option)
     case OPTION_MODEL:
         options->generate.model = optarg;
         return true;
+    case OPTION_NAMESPACE:
+        options->space = optarg;
+        return true;
+    case OPTION_TTL:
+        return read_ttl(options);
+    case OPTION_QUOTA:
+        return read_quota(options);
+    case OPTION_KEY:
+        return read_key(options);
+    case OPTION_SHARE:
+        return read_number(option, 1e-6, 1, &options->share);
+    case OPTION_ALL:
+        options->all = true;
+        return true;
+    case OPTION_YES:
+        options->yes = true;
+        return true;
+    case OPTION_REENCODE:
+        options->reencode = true;
+        return true;
     case OPTION_DOC_VERSION:
         return read_integer(option, 1, UINT32_MAX, &options->document_version);
     default:
@@ -284,9 +403,13 @@ static bool read_doc_words(struct options *options, int count, char **words)
     return true;
 }
 
-/* The command and its argument. */
+/* The command and its argument. Without either, at a terminal, a conversation. */
 static bool read_words(struct options *options, int count, char **words)
 {
+    if (count == 0 && !options->help && !options->version && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+        options->command = COMMAND_REPL;
+        return true;
+    }
     if (count == 0)
         return options->help || options->version || fail("a command is missing", "");
     if (!find_command(words[0], &options->command))
@@ -301,17 +424,20 @@ static bool read_words(struct options *options, int count, char **words)
         return fail(commands[options->command].name, " needs its argument");
     if (options->command == COMMAND_DOC && arguments > 0)
         return read_doc_words(options, arguments, words + 1);
+    for (int i = 2; i < count; i++)
+        options->operands[i - 2] = words[i];
     options->argument = count > 1 ? words[1] : NULL;
     return true;
 }
 
 bool options_read(int count, char **arguments, struct options *ret_options)
 {
-    struct options options = {.command = COMMAND_COUNT};
+    struct options options = {.command = COMMAND_COUNT, .ttl_seconds = LATENT_TTL_DEFAULT};
     unsigned takers = FOR_ALL;
     const char *narrowest = "";
     int option;
     latent_generate_options_init(&options.generate);
+    optind = 0; /* from the beginning: repl reads many lines */
     while ((option = getopt_long(count, arguments, "s:k:hV", long_options, NULL)) >= 0) {
         if (option == '?')
             return fail("the command line is wrong", "");
@@ -323,6 +449,11 @@ bool options_read(int count, char **arguments, struct options *ret_options)
         if (options.command == COMMAND_COUNT && takers == 0)
             return fail("options of different commands are mixed, the last being --", narrowest);
     }
+    /* getopt_long has put what is no option to the end, behind "--" if that was given. */
+    options.words = (const char *const *)arguments + 1;
+    options.word_count = (size_t)optind - 1;
+    if (options.word_count && strcmp(options.words[options.word_count - 1], "--") == 0)
+        options.word_count--;
     if (!read_words(&options, count - optind, arguments + optind))
         return false;
     if (options.command != COMMAND_COUNT && !(takers & FOR(options.command))) {

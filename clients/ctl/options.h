@@ -11,11 +11,23 @@
 #include "clients/c/latent.h"
 #include "proto/limits.h"
 
+#define OPTION_KEYS_MAX 64
+
 enum command {
     COMMAND_GENERATE,
     COMMAND_ENCODE,
     COMMAND_SCORE,
     COMMAND_BENCH,
+    COMMAND_NAMESPACE,
+    COMMAND_PIN,
+    COMMAND_UNPIN,
+    COMMAND_EVICT,
+    COMMAND_FLUSH,
+    COMMAND_SCAN,
+    COMMAND_VERIFY,
+    COMMAND_BACKUP,
+    COMMAND_EXPORT,
+    COMMAND_IMPORT,
     COMMAND_DOC,
     COMMAND_EXPLAIN,
     COMMAND_NEAR,
@@ -24,6 +36,8 @@ enum command {
     COMMAND_PING,
     COMMAND_MODELS,
     COMMAND_SHUTDOWN,
+    COMMAND_TOP,
+    COMMAND_REPL,
     COMMAND_COMPLETE, /* read in main.c: its words are no options of its own */
     COMMAND_HELP,
     COMMAND_COUNT
@@ -33,11 +47,22 @@ enum doc_action { DOC_PUT, DOC_LIST, DOC_SHOW, DOC_REFINE, DOC_HISTORY, DOC_REMO
 
 struct options {
     enum command command;
-    const char *argument; /* of generate, explain, encode, near, score and help; else NULL */
+    const char *argument;    /* the first word behind the command, or NULL */
+    const char *operands[2]; /* what stands behind it, or NULL */
     enum doc_action doc_action;
     const char *doc_name; /* of doc, but not of doc list */
     const char *doc_path; /* of doc put */
     const char *socket;   /* NULL: the default */
+    const char *space;    /* namespace; NULL: the daemon's choice */
+    uint32_t ttl_seconds; /* LATENT_TTL_DEFAULT if not given */
+    uint64_t quota_bytes;
+    bool has_quota;
+    const char *keys[OPTION_KEYS_MAX]; /* --key */
+    size_t key_count;
+    double share; /* 0 if not given */
+    bool all;
+    bool yes;
+    bool reencode;
     bool json;
     bool watch;
     bool measure;
@@ -45,6 +70,8 @@ struct options {
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
+    const char *const *words;                /* of the command line: the options, in the order given */
+    size_t word_count;
     const char *stops[LT_STOP_TEXTS_MAX];
     struct option_document {
         const char *name; /* of a file, or of a stored document */

@@ -1,11 +1,11 @@
 /* latentctl stats. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "clients/ctl/command.h"
 #include "clients/ctl/display.h"
+#include "clients/ctl/interrupt.h"
 
 #define BAR_WIDTH 24
 
@@ -33,6 +33,7 @@ static const struct row {
     {"remote_refused", "unsound remote values", UNIT_COUNT},
     {"spans_unstored", "  not stored", UNIT_COUNT},
     {"encode_seconds", "time spent encoding", UNIT_DURATION},
+    {"seconds_avoided", "  avoided by hits", UNIT_DURATION},
     {"spans_restored", "spans not mixed again", UNIT_COUNT},
     {"refined_spans", "spans not refined again", UNIT_COUNT},
     {"documents_refined", "documents refined", UNIT_COUNT},
@@ -51,19 +52,12 @@ static const struct row {
     {"store_bytes", "  of bytes", UNIT_BYTES},
     {"store_budget_bytes", "  of a budget of", UNIT_BYTES},
     {"store_in_memory", "  in memory as well", UNIT_COUNT},
+    {"store_pinned", "  pinned", UNIT_COUNT},
     {"store_waiting", "  waiting to be written", UNIT_COUNT},
     {"evictions", "evictions", UNIT_COUNT},
     {"store_corrupt", "damaged records", UNIT_COUNT},
     {"store_write_failures", "failed writes", UNIT_COUNT},
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
 
 static struct quantity show_value(const struct latent_value *value, enum unit unit)
 {
@@ -105,6 +99,30 @@ static void print_table(const struct context *context, const struct latent_reply
     }
 }
 
+/* Hits and misses of each namespace, if there is more than one, over its lifetime. */
+static void print_namespaces(const struct context *context, const struct latent_reply *reply)
+{
+    static const char *const columns[] = {"hits_memory",    "hits_disk",      "hits_joined",    "misses_new",
+                                          "misses_evicted", "misses_encoder", "misses_corrupt", "misses_expired"};
+    const struct latent_value *spaces = latent_reply_at(reply, "namespaces");
+    if (latent_value_count(spaces) < 2)
+        return;
+    printf("\n%s%-20s %9s %10s | %9s %9s %9s | %9s %9s %9s %9s %9s%s\n", colour_begin(context->colour, COLOUR_HEADING),
+           "namespace, lifetime", "latents", "bytes", "memory", "disk", "joined", "new", "evicted", "encoder",
+           "corrupt", "expired", colour_end(context->colour));
+    for (size_t i = 0; i < latent_value_count(spaces); i++) {
+        const struct latent_value *space = latent_value_item(spaces, i);
+        const struct latent_value *lifetime = latent_value_at(space, "lifetime");
+        printf("%-20.20s %9s %10s", latent_value_text(latent_value_at(space, "name"), "?"),
+               show_count(latent_value_uint(latent_value_at(space, "entries"), 0)).text,
+               show_bytes(latent_value_uint(latent_value_at(space, "bytes"), 0)).text);
+        for (size_t column = 0; column < sizeof columns / sizeof *columns; column++)
+            printf("%s%9s", column % 3 == 0 && column < 6 ? " | " : " ",
+                   show_count(latent_value_uint(latent_value_at(lifetime, columns[column]), 0)).text);
+        putchar('\n');
+    }
+}
+
 static int show(struct context *context)
 {
     struct latent_reply *reply = NULL;
@@ -114,10 +132,12 @@ static int show(struct context *context)
         return report_call(context, code);
     if (context->options.watch && context->terminal && !context->options.json)
         fputs("\033[H\033[2J", stdout);
-    if (context->options.json)
+    if (context->options.json) {
         status = print_reply(context, reply);
-    else
+    } else {
         print_table(context, reply);
+        print_namespaces(context, reply);
+    }
     latent_reply_destroy(reply);
     fflush(stdout);
     return status;
@@ -125,15 +145,13 @@ static int show(struct context *context)
 
 int command_stats(struct context *context)
 {
-    const struct sigaction action = {.sa_handler = interrupt};
     if (!context->options.watch)
         return show(context);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    interrupt_catch();
     int status = EXIT_DONE;
-    while (!interrupted && status == EXIT_DONE) {
+    while (!interrupted() && status == EXIT_DONE) {
         status = show(context);
-        if (!interrupted && status == EXIT_DONE)
+        if (!interrupted() && status == EXIT_DONE)
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
     return status;

@@ -58,7 +58,7 @@ static bool is_right(const struct latent_stored *stored, uint32_t number)
     uint32_t tokens[LATENT_SPAN_TOKENS_MAX];
     fill(number, expected);
     latent_stored_tokens(stored, tokens);
-    return stored->type == LATENT_F16 && stored->dimension == DIMENSION && stored->namespace_id == number &&
+    return stored->type == LATENT_F16 && stored->dimension == DIMENSION && stored->created == 1000 + number &&
            stored->token_count == number % 12 + 1 && tokens[0] == 5 &&
            memcmp(stored->numbers, expected, sizeof expected) == 0;
 }

@@ -35,7 +35,7 @@ static struct lt_latent latent(uint32_t number)
 static void keep(struct lt_memory *memory, uint32_t number)
 {
     struct lt_latent made = latent(number);
-    lt_memory_keep(memory, &made);
+    lt_memory_keep(memory, &made, lt_memory_age(memory));
 }
 
 /* What is found must be right. */
@@ -89,6 +89,30 @@ static void what_was_read_stays_longest(void **state)
     lt_memory_finish(&memory);
 }
 
+/* What is dropped is gone, and what was being read meanwhile does not come back. */
+static void what_is_dropped_is_gone(void **state)
+{
+    (void)state;
+    struct lt_memory memory;
+    assert_int_equal(lt_memory_init(&memory, 1 << 20, DIMENSION), LT_OK);
+    for (uint32_t number = 1; number <= 4; number++)
+        keep(&memory, number);
+    uint64_t before = lt_memory_age(&memory);
+    const struct lt_span_key keys[] = {latent(2).key, latent(3).key, latent(7).key};
+    lt_memory_drop(&memory, keys, 3);
+    assert_true(finds(&memory, 1) && !finds(&memory, 2) && !finds(&memory, 3) && finds(&memory, 4));
+    assert_int_equal(lt_memory_entries(&memory), 2);
+    struct lt_latent late = latent(2);
+    lt_memory_keep(&memory, &late, before);
+    assert_false(finds(&memory, 2));
+    keep(&memory, 2);
+    assert_true(finds(&memory, 2));
+    lt_memory_clear(&memory);
+    assert_true(!finds(&memory, 1) && !finds(&memory, 2) && !finds(&memory, 4));
+    assert_int_equal(lt_memory_entries(&memory), 0);
+    lt_memory_finish(&memory);
+}
+
 static void only_what_serves_is_handed_out(void **state)
 {
     (void)state;
@@ -98,7 +122,7 @@ static void only_what_serves_is_handed_out(void **state)
     assert_int_equal(lt_memory_init(&memory, 1 << 20, DIMENSION), LT_OK);
     struct lt_latent made = latent(1);
     made.expires = NOW + 1;
-    lt_memory_keep(&memory, &made);
+    lt_memory_keep(&memory, &made, lt_memory_age(&memory));
     made.payload = read;
     assert_int_equal(lt_memory_get(&memory, &made, 1, NOW + 1, &lookup), 0);
     made.dimension = DIMENSION - 1;
@@ -148,6 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept_is_found),
         cmocka_unit_test(what_was_read_stays_longest),
+        cmocka_unit_test(what_is_dropped_is_gone),
         cmocka_unit_test(only_what_serves_is_handed_out),
         cmocka_unit_test(what_is_found_already_is_left_alone),
         cmocka_unit_test(too_large_or_no_room_is_not_kept),

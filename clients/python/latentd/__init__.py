@@ -20,18 +20,23 @@ from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Info, Model, Near, Neighbour, Neighbourhood, Operations, Put, Receipt, Score,
-                      RemoteTier, SegmentScore, Span, Stats, StoreInfo, Timings, Usage)
+                      Generation, Hello, Imported, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
+                      Neighbourhood, Operations, Page, Put, Receipt, Record, RemoteTier, Score, SegmentScore, Span, Stats, StoreInfo,
+                      Timings, Usage, Verified)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError",
-    "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError", "ContextExceededError",
-    "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList", "DocumentPart", "DocumentRefinement",
-    "DocumentVersion", "Encoding", "Error", "Explanation", "FullError", "GenerateOptions", "Generation", "Hello", "Info",
-    "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits", "MalformedError", "Model", "Near",
-    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Put", "Receipt", "Score", "Segment",
-    "RemoteTier", "SegmentScore", "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream", "TimeoutError",
-    "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage", "answer", "document", "stored", "user",
+    "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError",
+    "ContextExceededError", "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList",
+    "DocumentPart", "DocumentRefinement", "DocumentVersion", "Encoding", "Error", "Explanation",
+    "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info",
+    "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits",
+    "MalformedError", "Model", "Namespace", "NamespaceCounters", "NamespaceStats", "Near",
+    "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Page",
+    "Put", "Receipt", "Record", "RemoteTier", "Score", "Segment", "SegmentScore",
+    "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
+    "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage",
+    "Verified", "answer", "document", "stored", "user",
 ]

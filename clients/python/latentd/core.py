@@ -171,6 +171,9 @@ class Core:
                 return [streaming]
             case [2, "token", _]:
                 raise MalformedError("a token without id and text")
+            case [2, "progress", [{"id": int() as id}]]:
+                working = self._under_way.get(id)
+                return [] if working is None else [working]  # it is heard of
             case [2, str(), [_]]:
                 return []  # of a later protocol
         raise MalformedError("an object that is no response and no notification")

@@ -13,7 +13,7 @@ from .explanation import Explanation
 from .latents import Latent, Latents, read_latents
 from .reading import read
 from .results import (DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding, Generation, Hello,
-                      Info, Model, Near, Put, Score, Stats)
+                      Imported, Info, Model, Namespace, Near, Page, Put, Score, Stats, Verified)
 
 T = TypeVar("T")
 PROTOCOL = 1
@@ -67,6 +67,8 @@ class GenerateOptions(TypedDict, total=False):
     repetition_penalty: float    # 1 is none (1.2)
     seed: int                    # the same request with the same seed gives the same answer (0)
     stop: Sequence[str]          # the answer ends before the first of these texts (none)
+    namespace: str               # only what was stored in it is found ("public")
+    ttl_s: int                   # seconds after which what is stored expires; 0 is never (the namespace's)
 
 
 def chosen(**params: Any) -> dict[str, Any]:
@@ -91,14 +93,15 @@ def generate(prompt: str | None, stream: bool, options: Mapping[str, Any]) -> Ca
     return Call("generate", chosen(prompt=prompt, stream=stream, **options), into(Generation))
 
 
-def encode(text: str, *, model: str | None = None) -> Call[Encoding]:
+def encode(text: str, *, model: str | None = None, namespace: str | None = None, ttl_s: int | None = None) -> Call[Encoding]:
     """Has the spans of a text in the cache: encodes those that it lacks."""
-    return Call("encode", chosen(text=text, model=model), into(Encoding))
+    return Call("encode", chosen(text=text, model=model, namespace=namespace, ttl_s=ttl_s), into(Encoding))
 
 
-def score(text: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None) -> Call[Score]:
+def score(text: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None,
+          namespace: str | None = None, ttl_s: int | None = None) -> Call[Score]:
     """How well a model predicts a text (of any length, in pieces of the model's context), or segments together."""
-    return Call("score", chosen(text=text, segments=segments, model=model), into(Score))
+    return Call("score", chosen(text=text, segments=segments, model=model, namespace=namespace, ttl_s=ttl_s), into(Score))
 
 
 def explain(prompt: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None,
@@ -114,9 +117,88 @@ def near(text: str, *, k: int | None = None, model: str | None = None) -> Call[N
     return Call("near", chosen(text=text, k=k, model=model), into(Near))
 
 
-def latent_get(keys: Sequence[str | bytes], *, model: str | None = None) -> Call[Latents]:
+def latent_get(keys: Sequence[str | bytes], *, model: str | None = None, namespace: str | None = None) -> Call[Latents]:
     """Latents out of the cache, by the keys of their spans: 64 hexadecimal digits or 32 bytes each. Computes none."""
-    return Call("latent.get", chosen(keys=list(keys), model=model), read_latents)
+    return Call("latent.get", chosen(keys=list(keys), model=model, namespace=namespace), read_latents)
+
+
+def namespace_put(name: str, *, quota_bytes: int | None = None, ttl_s: int | None = None) -> Call[Namespace]:
+    """Makes a namespace, or changes those of its settings that are given."""
+    return Call("namespace.put", chosen(name=name, quota_bytes=quota_bytes, ttl_s=ttl_s), into(Namespace))
+
+
+def namespace_list() -> Call[tuple[Namespace, ...]]:
+    """All namespaces, with what they have."""
+    return Call("namespace.list", {}, into(tuple[Namespace, ...], "namespaces"))
+
+
+def namespace_remove(name: str) -> Call[int]:
+    """Removes a namespace with all that it has stored. Returns how many latents that were."""
+    return Call("namespace.remove", {"name": name}, into(int, "removed"))
+
+
+def _latents(method: str, keys: Sequence[str | bytes] | None, **params: Any) -> Call[dict[str, int]]:
+    return Call(method, chosen(keys=None if keys is None else list(keys), **params), into(dict[str, int]))
+
+
+def pin(text: str | None = None, *, keys: Sequence[str | bytes] | None = None, model: str | None = None,
+        namespace: str | None = None) -> Call[dict[str, int]]:
+    """Keeps the latents of a text's spans, or those under keys, from being evicted. Returns counts: `pinned`, `already`, `missing`."""
+    return _latents("pin", keys, text=text, model=model, namespace=namespace)
+
+
+def unpin(text: str | None = None, *, keys: Sequence[str | bytes] | None = None, model: str | None = None,
+          namespace: str | None = None) -> Call[dict[str, int]]:
+    """Lets latents be evicted again. Returns counts: `unpinned`, `not_pinned`."""
+    return _latents("unpin", keys, text=text, model=model, namespace=namespace)
+
+
+def evict(text: str | None = None, *, keys: Sequence[str | bytes] | None = None, share: float | None = None,
+          model: str | None = None, namespace: str | None = None) -> Call[dict[str, int]]:
+    """Makes latents go: of a text, under keys, or a share (above 0 to 1) of all. Returns counts: `evicted` and, but for a share,
+    `pinned` and `missing`."""
+    return _latents("evict", keys, text=text, share=share, model=model, namespace=namespace)
+
+
+def flush(namespace: str | None = None, *, all: bool | None = None) -> Call[int]:
+    """Removes all latents of a namespace, or with `all` of all, pinned or not. Returns how many."""
+    return Call("flush", chosen(namespace=namespace, all=all), into(int, "removed"))
+
+
+def scan(cursor: str | None = None, *, count: int | None = None, namespace: str | None = None) -> Call[Page]:
+    """A page of stored latents. The next one begins at `page.cursor`; None there is the end."""
+    return Call("scan", chosen(cursor=cursor, count=count, namespace=namespace), into(Page))
+
+
+def verify(*, reencode: bool | None = None, namespace: str | None = None) -> Call[Verified]:
+    """Checks every record and mends what fails; with `reencode` each latent is encoded again and compared."""
+    return Call("verify", chosen(reencode=reencode, namespace=namespace), into(Verified))
+
+
+def export_begin(*, model: str | None = None, namespace: str | None = None) -> Call[dict[str, int]]:
+    """Makes a pack of a namespace's latents, to be read with `export_read` on the same connection. Returns counts: `records`,
+    `bytes`, `skipped`, and its `size`."""
+    return Call("export.begin", chosen(model=model, namespace=namespace), into(dict[str, int]))
+
+
+def export_read(offset: int) -> Call[bytes]:
+    """The piece of the pack that begins there, of 512 KiB at most; empty at the end."""
+    return Call("export.read", {"offset": offset}, into(bytes, "data"))
+
+
+def import_write(offset: int, data: bytes) -> Call[int]:
+    """Hands over the piece of a pack that begins there, in order from 0, of 512 KiB at most. Returns how much has come."""
+    return Call("import.write", {"offset": offset, "data": data}, into(int, "received"))
+
+
+def import_end(*, namespace: str | None = None, ttl_s: int | None = None) -> Call[Imported]:
+    """Takes the pack that was handed over on the same connection into a namespace, all of it or nothing."""
+    return Call("import.end", chosen(namespace=namespace, ttl_s=ttl_s), into(Imported))
+
+
+def backup(path: str) -> Call[int]:
+    """Copies the store into a new or empty folder on the daemon's machine. Returns the bytes of the copy."""
+    return Call("backup", {"path": path}, into(int, "bytes"))
 
 
 def doc_put(name: str, text: str, *, model: str | None = None) -> Call[DocumentChange]:
@@ -151,12 +233,13 @@ def doc_refine(name: str, *, version: int | None = None, model: str | None = Non
 
 
 def latent_put(tokens: Sequence[Sequence[int]], latents: Sequence[Latent], *, encoder: str | bytes,
-               model: str | None = None) -> Call[Put]:
+               model: str | None = None, namespace: str | None = None, ttl_s: int | None = None) -> Call[Put]:
     """Gives the daemon latents that the encoder with this fingerprint made, of one type and dimension; `tokens` are those of each
     latent's span. The protocol says what is trusted."""
     first = latents[0] if latents else None
     return Call("latent.put", chosen(
         tokens=[list(span) for span in tokens], latents=[latent.data for latent in latents], encoder=encoder, model=model,
+        namespace=namespace, ttl_s=ttl_s,
         type=first and first.type, dimension=None if first is None else len(first),
         scales=[latent.scale for latent in latents] if first is not None and first.type == "i8" else None), into(Put))
 

@@ -179,6 +179,8 @@ class Counters:
     spans_encoded: int = 0
     spans_unstored: int = 0
     encode_seconds: float = 0.0
+    seconds_avoided: float = 0.0
+    """Encoding that hits have saved: hits times what a span took on the average over the store's lifetime."""
     spans_restored: int = 0
     refined_spans: int = 0
     documents_refined: int = 0
@@ -221,6 +223,34 @@ class RemoteTier:
 
 
 @dataclass(frozen=True)
+class NamespaceCounters:
+    """What is counted for each namespace."""
+    hits_memory: int = 0
+    hits_disk: int = 0
+    hits_joined: int = 0
+    hits_remote: int = 0
+    misses_new: int = 0
+    misses_evicted: int = 0
+    misses_corrupt: int = 0
+    misses_expired: int = 0
+    misses_encoder: int = 0
+    evicted: int = 0
+    refused: int = 0
+    """Not stored, because its quota had no room that could be made."""
+    seconds_avoided: float = 0.0
+
+
+@dataclass(frozen=True)
+class NamespaceStats(NamespaceCounters):
+    """What a namespace has, and what was counted for it since the daemon's start."""
+    name: str = ""
+    entries: int = 0
+    bytes: int = 0
+    quota_bytes: int = 0
+    lifetime: NamespaceCounters = NamespaceCounters()
+
+
+@dataclass(frozen=True)
 class Stats(Counters):
     """Counters since the daemon's start, what is now, and counters over the life of the store."""
     store_entries: int = 0
@@ -228,12 +258,15 @@ class Stats(Counters):
     store_budget_bytes: int = 0
     store_in_memory: int = 0
     store_waiting: int = 0
+    store_pinned: int = 0
+    store_pinned_bytes: int = 0
     store_corrupt: int = 0
     store_write_failures: int = 0
     connections: int = 0
     running: int = 0
     remote: RemoteTier | None = None
     lifetime: Counters = Counters()
+    namespaces: tuple[NamespaceStats, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -294,6 +327,67 @@ class Model:
     refiner_fingerprint: str | None
     """Models of the same, and of the same encoder's, share refined latents."""
     default: bool
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """Who meets only his own latents."""
+    name: str
+    quota_bytes: int
+    """0: none."""
+    ttl_s: int
+    """0: its latents never expire."""
+    entries: int = 0
+    bytes: int = 0
+    created: bool = False
+    """By this `namespace_put`."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stored latent. What is None but for `expires_in_s` is not known: of a record that is not sound, all behind `sound`."""
+    key: str
+    bytes: int
+    pinned: bool
+    sound: bool
+    text: str | None = None
+    model: str | None = None
+    tokens: int | None = None
+    type: str | None = None
+    namespace: str | None = None
+    age_s: int | None = None
+    expires_in_s: int | None = None
+    """None: never."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of what is stored."""
+    records: tuple[Record, ...]
+    cursor: str | None
+    """Where the next page begins; None is the end."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was taken of a pack."""
+    records: int
+    expired: int
+    """Whose time is over; they were not taken."""
+    model: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What a check of all records has found and done."""
+    checked: int
+    sound: int
+    damaged: int
+    compared: int
+    mismatched: int
+    unknown: int
+    healed: int
+    removed: int
 
 
 @dataclass(frozen=True)

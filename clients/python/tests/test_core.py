@@ -108,11 +108,18 @@ def test_a_request_that_is_done_is_not_cancelled():
 def test_what_later_daemons_send_is_passed_over():
     core = Core()
     exchange = core.request("ping", {})
-    assert core.receive(msgpack.packb([2, "progress", [{"id": 1, "done": 0.5}]])) == []
+    assert core.receive(msgpack.packb([2, "rumour", [{"id": 1, "done": 0.5}]])) == []
     assert core.receive(response(1, error={"code": -99, "name": "on_strike", "message": "not today", "until": 9})) == [exchange]
     with pytest.raises(Error, match="not today") as failure:
         exchange.result()
     assert type(failure.value) is Error and (failure.value.code, failure.value.name) == (-99, "on_strike")
+
+
+def test_progress_is_being_heard_of():
+    core = Core()
+    exchange = core.request("verify", {})
+    assert core.receive(msgpack.packb([2, "progress", [{"id": 1, "done": 5, "total": 10}]])) == [exchange] and not exchange.done
+    assert core.receive(msgpack.packb([2, "progress", [{"id": 7, "done": 5, "total": 10}]])) == []
 
 
 @pytest.mark.parametrize("data, problem", [

@@ -17,7 +17,7 @@ def bytes_per_token(bench):
                 bench.progress(f"document {n + 1} of {documents}")
                 tokens += connection.call("encode", {"text": bench.document()})["usage"]["prompt_tokens"]
         daemon.stop()
-        ours = sum(file.stat().st_size for file in daemon.store.iterdir()) / tokens
+        ours = sum(512 * file.stat().st_blocks for file in daemon.store.iterdir()) / tokens
     peer = bench.llama(lambda llama: llama.save(bench.document_tokens) / bench.document_tokens)
     return [measured("bytes_per_token", [ours], [peer], f"{tokens:,} tokens stored")]
 
@@ -46,7 +46,7 @@ def scale(bench):
         result = programs.lookup(bench.build, daemon.store, spans, bench.model_info["width"], 200_000, bench.repetitions)
         rates[spans] = [rate / 1000 for rate in result["store_documents"]]
         details[f"spans_{spans}"] = {
-            **result, "bytes_per_span": sum(file.stat().st_size for file in daemon.store.iterdir()) / spans,
+            **result, "bytes_per_span": sum(512 * file.stat().st_blocks for file in daemon.store.iterdir()) / spans,
             "start_seconds": daemon.start()}
         daemon.stop()
         for file in daemon.store.iterdir():  # at once: the next size may need the room
