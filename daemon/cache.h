@@ -65,8 +65,8 @@ size_t lt_cache_record_bytes(const struct lt_cache *cache, const struct lt_model
                              const struct lt_cache_span *span);
 
 /* Resolves a span whose key is known with a record that the remote tier has given, and puts it into the store. False if
- * it is not a sound record of this span in the type and dimension that are used here, with numbers of the size that encoders give: it is counted and the span is as
- * it was. */
+ * it is not a sound record of this span in the type and dimension that are used here, with numbers of the size that
+ * encoders give: it is counted and the span is as it was. */
 bool lt_cache_take(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span *span,
                    const uint8_t *record, size_t bytes);
 

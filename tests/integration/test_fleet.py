@@ -128,6 +128,17 @@ def test_nothing_is_asked_that_is_here(join):
     assert remote(daemon)["spans_asked"] == asked
 
 
+def test_only_what_is_public_leaves_the_machine(join, cluster):
+    cluster.empty()
+    daemon, text = join(), document(100)
+    with daemon.connect() as connection:
+        connection.call("namespace.put", {"name": "tenant"})
+        reply = connection.call("encode", {"text": text, "namespace": "tenant"})
+    assert tiers(reply) <= {"new", "joined"} and daemon.stats()["spans_encoded"] > 0
+    assert remote(daemon)["spans_asked"] == remote(daemon)["written"] == remote(daemon)["waiting"] == 0
+    assert cluster.keys() == []
+
+
 # --- a span is encoded once in the whole fleet ---
 
 
