@@ -122,7 +122,8 @@ static void keep_freed_memory(void)
 
 static int serve(const struct lt_config *config)
 {
-    struct lt_server server = {.config = config};
+    static struct lt_server server;
+    server.config = config;
     struct lt_error error = {0};
     keep_freed_memory();
     lt_log_set_level(config->log_level);
