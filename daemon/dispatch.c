@@ -150,8 +150,10 @@ int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struc
             lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
         else if (code)
             lt_fail_code(error, code);
-        if (code)
+        if (code) {
+            job->caller = caller; /* whose pack may end with the job */
             lt_background_end(server, job);
+        }
     }
     if (code) {
         lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
