@@ -298,11 +298,13 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         next = task->next;
         if (task->served != served)
             continue;
-        if (!tasks)
-            fail_task(engine, task, LT_ENOMEM);
-        else if (is_cancelled(task))
+        if (is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
-        else if (!is_waiting(task) && !fetch(engine, task))
+        else if (is_waiting(task))
+            continue; /* the writer may have it: it must stay where it is, also when memory is out */
+        else if (!tasks)
+            fail_task(engine, task, LT_ENOMEM);
+        else if (!fetch(engine, task))
             tasks[count++] = task;
     }
     int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
