@@ -180,25 +180,6 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 
 /* --- one cycle --- */
 
-/* For its client, or for the remote tier. */
-static bool is_waiting(const struct lt_task *task)
-{
-    if (lt_fetching_waits(&task->fetching))
-        return true;
-    if (task->put)
-        return lt_writing_waits(&task->put->writing);
-    if (task->refining_document)
-        return lt_refining_waits(task->refining_document);
-    return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
-}
-
-/* What is on its way to the disk cannot be called back. */
-static bool is_cancelled(const struct lt_task *task)
-{
-    bool writing = task->put ? task->put->writing.begun : task->refining_document && is_waiting(task);
-    return atomic_load(&task->job->cancelled) && !writing;
-}
-
 /* Takes up the piece that was computed; ends what is done. */
 static void advance_scoring(struct lt_engine *engine, struct lt_task *task)
 {
@@ -298,9 +279,9 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         next = task->next;
         if (task->served != served)
             continue;
-        if (is_cancelled(task))
+        if (lt_task_is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
-        else if (is_waiting(task))
+        else if (lt_task_is_waiting(task))
             continue; /* the writer may have it: it must stay where it is, also when memory is out */
         else if (!tasks)
             fail_task(engine, task, LT_ENOMEM);
@@ -335,7 +316,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 static bool has_work(const struct lt_engine *engine)
 {
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (!is_waiting(task) || is_cancelled(task))
+        if (!lt_task_is_waiting(task) || lt_task_is_cancelled(task))
             return true;
     return lt_explaining_has_work(engine->explaining);
 }

@@ -187,3 +187,22 @@ failed:
     lt_task_destroy(task);
     return code;
 }
+
+/* For its client, or for the remote tier. */
+bool lt_task_is_waiting(const struct lt_task *task)
+{
+    if (lt_fetching_waits(&task->fetching))
+        return true;
+    if (task->put)
+        return lt_writing_waits(&task->put->writing);
+    if (task->refining_document)
+        return lt_refining_waits(task->refining_document);
+    return task->fresh_count == 0 && task->feed_count == 0 && atomic_load(&task->job->paused);
+}
+
+/* What is on its way to the disk cannot be called back. */
+bool lt_task_is_cancelled(const struct lt_task *task)
+{
+    bool writing = task->put ? task->put->writing.begun : task->refining_document && is_waiting(task);
+    return atomic_load(&task->job->cancelled) && !writing;
+}

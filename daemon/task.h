@@ -118,4 +118,10 @@ bool lt_task_generates(const struct lt_task *task);
 /* Counts what a finished task has done, and gives its mixed state away to be kept. */
 void lt_task_settle(struct lt_task *task, struct lt_counters *counters);
 
+/* Whether there is nothing to do for it now: its client has to read first, or somebody else has it. */
+bool lt_task_is_waiting(const struct lt_task *task);
+
+/* Whether nobody wants its answer any more and it may end. */
+bool lt_task_is_cancelled(const struct lt_task *task);
+
 #endif
