@@ -20,7 +20,7 @@ class Copy:
     """Latents by key, as (scale, payload), and texts of documents by name."""
 
     def __init__(self):
-        self.latents, self.youngest, self.documents = {}, [], {}
+        self.latents, self.youngest, self.documents, self.document_count = {}, [], {}, 0
         self.mutex = threading.Lock()
 
     def add(self, latents):
@@ -44,6 +44,12 @@ class Copy:
     def compare_documents(self, connection, names):
         for name in names:
             assert connection.call("doc.get", {"name": name})["text"] == self.documents[name], f"{name} is another text"
+
+    def remove_documents(self, connection, left):
+        """All but the youngest, since documents may not fill the store."""
+        for name in list(self.documents)[:-left]:
+            connection.call("doc.remove", {"name": name})
+            del self.documents[name]
 
     def compare(self, connection, keys):
         """How many of the keys the daemon has; what it has must be right."""
@@ -112,6 +118,7 @@ class Load:
         reply = connection.call("doc.put", {"name": name, "text": words})
         assert reply["bytes"] == len(words)
         self.copy.documents[name] = words
+        self.copy.document_count += 1
 
     def read(self, connection, generator):
         keys = self.copy.sample(64, generator)
