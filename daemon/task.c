@@ -203,6 +203,6 @@ bool lt_task_is_waiting(const struct lt_task *task)
 /* What is on its way to the disk cannot be called back. */
 bool lt_task_is_cancelled(const struct lt_task *task)
 {
-    bool writing = task->put ? task->put->writing.begun : task->refining_document && is_waiting(task);
+    bool writing = task->put ? task->put->writing.begun : task->refining_document && lt_task_is_waiting(task);
     return atomic_load(&task->job->cancelled) && !writing;
 }
