@@ -1,5 +1,6 @@
 """export and import: latents move to another daemon, and nothing that is damaged, foreign or too large gets in."""
 
+import contextlib
 import json
 import os
 import signal
@@ -40,7 +41,10 @@ def take(connection, data, **options):
 
 def files(daemon):
     """What stands in the store's folder, and what is open there without a name."""
-    open_files = [os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd")]
+    open_files = []
+    for descriptor in os.listdir(f"/proc/{daemon.process.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            open_files.append(os.readlink(f"/proc/{daemon.process.pid}/fd/{descriptor}"))
     return sorted(os.listdir(daemon.store)), [name for name in open_files if "pack-" in name]
 
 
