@@ -46,6 +46,15 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
+/* The store is still to be closed: a signal that is sent again must not end the process before that. */
+static void close_signal(uv_signal_t *handle, int number)
+{
+    if (uv_is_closing((uv_handle_t *)handle))
+        return;
+    close_handle((uv_handle_t *)handle);
+    signal(number, SIG_IGN);
+}
+
 static void close_if_done(struct lt_server *server)
 {
     if (!server->stopping || server->job_count)
@@ -62,9 +71,9 @@ static void close_if_done(struct lt_server *server)
         lt_http_close(server->http);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
-    close_handle((uv_handle_t *)&server->terminate);
-    close_handle((uv_handle_t *)&server->interrupt);
-    close_handle((uv_handle_t *)&server->hangup);
+    close_signal(&server->terminate, SIGTERM);
+    close_signal(&server->interrupt, SIGINT);
+    close_signal(&server->hangup, SIGHUP);
 }
 
 void lt_server_stop(struct lt_server *server)
@@ -99,6 +108,17 @@ void lt_server_job_done(struct lt_server *server)
 }
 
 /* --- signals and time --- */
+
+/* Takes the connections that waited for memory; libuv offers no others of their listener until then. */
+static void accept_waiting(struct lt_server *server)
+{
+    if (!server->accept_later || server->stopping)
+        return;
+    server->accept_later = false;
+    lt_session_accept(server, (uv_stream_t *)&server->local);
+    if (server->config->listen)
+        lt_session_accept(server, (uv_stream_t *)&server->remote);
+}
 
 static void on_stop_signal(uv_signal_t *handle, int number)
 {
@@ -149,6 +169,7 @@ static void on_second(uv_timer_t *timer)
         lt_session_tick(session, now);
     }
     lt_background_tick(server);
+    accept_waiting(server);
     if (server->http && server->http->daemon)
         lt_http_tick(server->http, now);
     if (server->stopping && now > server->stop_deadline) {

@@ -38,8 +38,9 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    size_t job_count;                  /* jobs that are not done */
-    size_t pool_count;                 /* those of them that the pool has */
+    bool accept_later; /* a connection waits that could not be taken for want of memory: libuv offers it only once */
+    size_t job_count;  /* jobs that are not done */
+    size_t pool_count; /* those of them that the pool has */
     struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
     size_t transfer_count;             /* packs on their way */
     size_t upload_bytes;               /* of documents on their way in, here and in the engine */

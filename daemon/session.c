@@ -279,7 +279,8 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
 {
     struct lt_session *session = lt_calloc(1, sizeof *session);
     if (!session) {
-        lt_log(LT_LOG_ERROR, "out of memory; a client has to wait for its connection");
+        server->accept_later = true;
+        lt_log(LT_LOG_ERROR, "out of memory; clients have to wait for their connections");
         return;
     }
     session->server = server;
@@ -300,6 +301,10 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
     server->sessions = session;
     server->session_count++;
     failed = uv_accept(listener, &session->stream);
+    if (failed == UV_EAGAIN) { /* nobody is waiting */
+        lt_session_close(session);
+        return;
+    }
     if (failed || server->session_count > LT_CONNECTIONS_MAX) {
         lt_log(LT_LOG_WARNING, "a connection was refused: %s",
                failed ? uv_strerror(failed) : "as many clients as allowed are connected");

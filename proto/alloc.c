@@ -8,9 +8,9 @@
 
 static atomic_size_t failing_allocation;
 
-void lt_alloc_fail_at(size_t number)
+size_t lt_alloc_fail_at(size_t number)
 {
-    atomic_store(&failing_allocation, number);
+    return atomic_exchange(&failing_allocation, number);
 }
 
 static bool must_fail(void)

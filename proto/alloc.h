@@ -15,7 +15,8 @@ void lt_free(void *memory);
 /* `bytes` of memory on a 64-byte boundary, zeroed; freed with lt_free. */
 void *lt_alloc_aligned(size_t bytes);
 
-/* For tests: lets the `number`-th allocation from now on fail (1 is the next one); 0 switches this off. */
-void lt_alloc_fail_at(size_t number);
+/* For tests: lets the `number`-th allocation from now on fail (1 is the next one); 0 switches this off. Returns what
+ * was left of the number before: 0 if that allocation has failed. */
+size_t lt_alloc_fail_at(size_t number);
 
 #endif

@@ -16,6 +16,7 @@ struct context {
     char usual_socket[256];
     bool terminal; /* standard output is one */
     bool colour;
+    bool conversation;     /* many answers follow one another: say little about each */
     struct latent *latent; /* connected */
 };
 
@@ -42,6 +43,14 @@ int command_info(struct context *context);
 int command_models(struct context *context);
 int command_ping(struct context *context);
 int command_shutdown(struct context *context);
+int command_top(struct context *context);
+int command_repl(struct context *context);
+
+/* Runs the command of context->options, in its namespace, on a connected context. Returns an exit code. */
+int command_run(struct context *context);
+
+/* The function of a command; NULL for those that need no daemon. */
+int (*command_of(enum command command))(struct context *);
 
 /* Reports a failure on standard error, and with --json as a line on standard output. Returns EXIT_FAILED. */
 int report_failure(const struct context *context, int code, const char *message);

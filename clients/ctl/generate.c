@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clients/ctl/command.h"
 #include "clients/ctl/display.h"
+#include "clients/ctl/interrupt.h"
 #include "clients/ctl/texts.h"
 
 /* Prints an object on one line and frees it. False if that cannot be done. */
@@ -19,6 +21,8 @@ static bool print_json(json_t *json)
 static int on_token(const char *text, size_t bytes, void *data)
 {
     const struct context *context = data;
+    if (interrupted())
+        return 1;
     if (!context->options.json)
         return !print_text(text, bytes, context->terminal);
     return !print_json(json_pack("{s:s, s:s%}", "type", "token", "text", text, bytes));
@@ -44,6 +48,16 @@ static void print_stage(const char *name, double milliseconds, const uint64_t *o
 {
     fprintf(stderr, "  %-10s %10s %12s\n", name, show_milliseconds(milliseconds).text,
             operations ? show_operations(*operations).text : "");
+}
+
+static void print_short_receipt(const struct context *context, const struct latent_generation *generation)
+{
+    const struct latent_usage *usage = &generation->receipt.usage;
+    bool colour = context->colour && isatty(STDERR_FILENO);
+    fprintf(stderr, "%s%s tokens in %s spans, %s reused; first token after %s%s\n", colour_begin(colour, COLOUR_FAINT),
+            show_count(usage->prompt_tokens).text, show_count(usage->prompt_spans).text,
+            show_count(usage->span_hits).text, show_milliseconds(generation->receipt.timings.ttft).text,
+            colour_end(colour));
 }
 
 static void print_receipt(const struct latent_generation *generation)
@@ -84,6 +98,10 @@ static int generate(struct context *context, const struct texts *texts)
     options.segment_count = texts->count;
     options.stop = context->options.stops;
     int code = latent_generate(context->latent, &options, on_token, context, &generation);
+    if (code == LATENT_ECANCELLED && interrupted()) {
+        fputs(context->options.json ? "" : "\n", stdout);
+        return report_failure(context, code, "the answer was interrupted");
+    }
     if (code == LATENT_ECANCELLED)
         return report_failure(context, LATENT_EIO, "cannot write to standard output");
     if (code)
@@ -92,7 +110,10 @@ static int generate(struct context *context, const struct texts *texts)
         printed = print_done(&generation);
     } else {
         printed = putchar('\n') != EOF && fflush(stdout) == 0;
-        print_receipt(&generation);
+        if (context->conversation)
+            print_short_receipt(context, &generation);
+        else
+            print_receipt(&generation);
     }
     latent_generation_finish(&generation);
     return printed ? EXIT_DONE : report_failure(context, LATENT_EIO, "cannot write to standard output");

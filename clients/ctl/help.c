@@ -28,6 +28,8 @@ static const char overview[] =
     "  models            the models that it serves\n"
     "  ping              whether it answers\n"
     "  shutdown          let it finish what it has begun, and stop\n"
+    "  top               the same, live: rates, a graph of the hit rate\n"
+    "  repl              talk line by line; latentctl alone does so at a terminal\n"
     "  complete WORD...  what may stand next on a command line, for shells\n"
     "  help [COMMAND]    this text, or the one on a command\n"
     "\n"
@@ -191,6 +193,15 @@ static const char *const texts[COMMAND_COUNT] = {
                        "List the models that the daemon serves.\n",
     [COMMAND_SHUTDOWN] = "Usage: latentctl shutdown [--json]\n"
                          "Stop the daemon after what it has begun is finished and stored.\n",
+    [COMMAND_TOP] = "Usage: latentctl top\n"
+                    "Show what the daemon does, each second: hit rate, requests, tokens, store. q ends it.\n",
+    [COMMAND_REPL] =
+        "Usage: latentctl repl [OPTION]...\n"
+        "Talk line by line. A line that begins with a command is that command; any other is a prompt, as is\n"
+        "one that begins with a blank. Options are those of generate and go with each prompt. So do those\n"
+        "that are set later: set --file notes.txt puts a document in front of every prompt, set alone\n"
+        "forgets all that was set. Tab completes, Ctrl-C ends an answer, Ctrl-D or quit the conversation.\n"
+        "Lines are remembered in $XDG_STATE_HOME/latentctl/history.\n",
     [COMMAND_COMPLETE] =
         "Usage: latentctl complete WORD...\n"
         "List what may stand in place of the last WORD, behind the others, on a command line of latentctl:\n"

@@ -21,7 +21,13 @@ static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_BACKUP] = command_backup,     [COMMAND_EXPORT] = command_export,
     [COMMAND_IMPORT] = command_import,     [COMMAND_EXPLAIN] = command_explain,
     [COMMAND_NEAR] = command_near,         [COMMAND_DOC] = command_doc,
+    [COMMAND_TOP] = command_top,           [COMMAND_REPL] = command_repl,
 };
+
+int (*command_of(enum command command))(struct context *)
+{
+    return command_functions[command];
+}
 
 int report_failure(const struct context *context, int code, const char *message)
 {
@@ -52,13 +58,16 @@ int print_reply(const struct context *context, const struct latent_reply *reply)
     return printed ? EXIT_DONE : report_failure(context, LATENT_EIO, "cannot write to standard output");
 }
 
+int command_run(struct context *context)
+{
+    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
+    return code ? report_call(context, code) : command_of(context->options.command)(context);
+}
+
 static int run(struct context *context)
 {
     int status = daemon_connect(context);
-    if (status != EXIT_DONE)
-        return status;
-    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
-    return code ? report_call(context, code) : command_functions[context->options.command](context);
+    return status == EXIT_DONE ? command_run(context) : status;
 }
 
 int main(int count, char **arguments)

@@ -6,10 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FOR(command) (1u << (command))
 #define FOR_ALL (FOR(COMMAND_COUNT) - 1)
-#define FOR_GENERATE FOR(COMMAND_GENERATE)
+#define FOR_GENERATE (FOR(COMMAND_GENERATE) | FOR(COMMAND_REPL)) /* repl passes them on */
 #define FOR_PACKS (FOR(COMMAND_EXPORT) | FOR(COMMAND_IMPORT))
 #define FOR_LATENTS (FOR(COMMAND_PIN) | FOR(COMMAND_UNPIN) | FOR(COMMAND_EVICT))
 #define FOR_TEXTS (FOR_GENERATE | FOR(COMMAND_ENCODE) | FOR(COMMAND_SCORE))
@@ -18,18 +19,32 @@ static const struct {
     const char *name;
     int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", 1, 1},   [COMMAND_ENCODE] = {"encode", 1, 1},
-    [COMMAND_SCORE] = {"score", 1, 1},         [COMMAND_BENCH] = {"bench", 0, 0},
-    [COMMAND_NAMESPACE] = {"namespace", 1, 2}, [COMMAND_PIN] = {"pin", 0, 1},
-    [COMMAND_UNPIN] = {"unpin", 0, 1},         [COMMAND_EVICT] = {"evict", 0, 1},
-    [COMMAND_FLUSH] = {"flush", 0, 0},         [COMMAND_SCAN] = {"scan", 0, 0},
-    [COMMAND_VERIFY] = {"verify", 0, 0},       [COMMAND_BACKUP] = {"backup", 1, 1},
-    [COMMAND_EXPORT] = {"export", 1, 1},       [COMMAND_IMPORT] = {"import", 1, 1},
-    [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
-    [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
-    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
-    [COMMAND_EXPLAIN] = {"explain", 1, 1},     [COMMAND_NEAR] = {"near", 1, 1},
-    [COMMAND_COMPLETE] = {"complete", 0, 1},   [COMMAND_DOC] = {"doc", 1, 3},
+    [COMMAND_GENERATE] = {"generate", 1, 1},
+    [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},
+    [COMMAND_BENCH] = {"bench", 0, 0},
+    [COMMAND_NAMESPACE] = {"namespace", 1, 2},
+    [COMMAND_PIN] = {"pin", 0, 1},
+    [COMMAND_UNPIN] = {"unpin", 0, 1},
+    [COMMAND_EVICT] = {"evict", 0, 1},
+    [COMMAND_FLUSH] = {"flush", 0, 0},
+    [COMMAND_SCAN] = {"scan", 0, 0},
+    [COMMAND_VERIFY] = {"verify", 0, 0},
+    [COMMAND_BACKUP] = {"backup", 1, 1},
+    [COMMAND_EXPORT] = {"export", 1, 1},
+    [COMMAND_IMPORT] = {"import", 1, 1},
+    [COMMAND_STATS] = {"stats", 0, 0},
+    [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},
+    [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},
+    [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_EXPLAIN] = {"explain", 1, 1},
+    [COMMAND_NEAR] = {"near", 1, 1},
+    [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_DOC] = {"doc", 1, 3},
+    [COMMAND_TOP] = {"top", 0, 0},
+    [COMMAND_REPL] = {"repl", 0, 0},
 };
 
 enum option_key {
@@ -388,9 +403,13 @@ static bool read_doc_words(struct options *options, int count, char **words)
     return true;
 }
 
-/* The command and its argument. */
+/* The command and its argument. Without either, at a terminal, a conversation. */
 static bool read_words(struct options *options, int count, char **words)
 {
+    if (count == 0 && !options->help && !options->version && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)) {
+        options->command = COMMAND_REPL;
+        return true;
+    }
     if (count == 0)
         return options->help || options->version || fail("a command is missing", "");
     if (!find_command(words[0], &options->command))
@@ -418,6 +437,7 @@ bool options_read(int count, char **arguments, struct options *ret_options)
     const char *narrowest = "";
     int option;
     latent_generate_options_init(&options.generate);
+    optind = 0; /* from the beginning: repl reads many lines */
     while ((option = getopt_long(count, arguments, "s:k:hV", long_options, NULL)) >= 0) {
         if (option == '?')
             return fail("the command line is wrong", "");
@@ -429,6 +449,11 @@ bool options_read(int count, char **arguments, struct options *ret_options)
         if (options.command == COMMAND_COUNT && takers == 0)
             return fail("options of different commands are mixed, the last being --", narrowest);
     }
+    /* getopt_long has put what is no option to the end, behind "--" if that was given. */
+    options.words = (const char *const *)arguments + 1;
+    options.word_count = (size_t)optind - 1;
+    if (options.word_count && strcmp(options.words[options.word_count - 1], "--") == 0)
+        options.word_count--;
     if (!read_words(&options, count - optind, arguments + optind))
         return false;
     if (options.command != COMMAND_COUNT && !(takers & FOR(options.command))) {

@@ -36,6 +36,8 @@ enum command {
     COMMAND_PING,
     COMMAND_MODELS,
     COMMAND_SHUTDOWN,
+    COMMAND_TOP,
+    COMMAND_REPL,
     COMMAND_COMPLETE, /* read in main.c: its words are no options of its own */
     COMMAND_HELP,
     COMMAND_COUNT
@@ -68,6 +70,8 @@ struct options {
     bool help;
     bool version;
     struct latent_generate_options generate; /* without prompt and segments */
+    const char *const *words;                /* of the command line: the options, in the order given */
+    size_t word_count;
     const char *stops[LT_STOP_TEXTS_MAX];
     struct option_document {
         const char *name; /* of a file, or of a stored document */

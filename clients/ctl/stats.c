@@ -1,11 +1,11 @@
 /* latentctl stats. */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 
 #include "clients/ctl/command.h"
 #include "clients/ctl/display.h"
+#include "clients/ctl/interrupt.h"
 
 #define BAR_WIDTH 24
 
@@ -56,14 +56,6 @@ static const struct row {
     {"store_corrupt", "damaged records", UNIT_COUNT},
     {"store_write_failures", "failed writes", UNIT_COUNT},
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal_number)
-{
-    (void)signal_number;
-    interrupted = 1;
-}
 
 static struct quantity show_value(const struct latent_value *value, enum unit unit)
 {
@@ -151,15 +143,13 @@ static int show(struct context *context)
 
 int command_stats(struct context *context)
 {
-    const struct sigaction action = {.sa_handler = interrupt};
     if (!context->options.watch)
         return show(context);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    interrupt_catch();
     int status = EXIT_DONE;
-    while (!interrupted && status == EXIT_DONE) {
+    while (!interrupted() && status == EXIT_DONE) {
         status = show(context);
-        if (!interrupted && status == EXIT_DONE)
+        if (!interrupted() && status == EXIT_DONE)
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     }
     return status;

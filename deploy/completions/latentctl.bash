@@ -23,6 +23,7 @@ _latentd() {
     case $prev:$takes in
     --durability:*) COMPREPLY=($(compgen -W "group sync relaxed" -- "$cur")) ;;
     --latent-type:*) COMPREPLY=($(compgen -W "i8 f16" -- "$cur")) ;;
+    --weights:*) COMPREPLY=($(compgen -W "int8 f16" -- "$cur")) ;;
     --log-level:*) COMPREPLY=($(compgen -W "debug info warning error" -- "$cur")) ;;
     *:FILE | *:PATH) _filedir ;;
     *:DIR) _filedir -d ;;

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import BUILD, PATIENCE, ROOT, clean_environment, run_ctl
+from conftest import BUILD, PATIENCE, ROOT, clean_environment, run_ctl, run_daemon
 from terminal import Terminal
 
 COMPLETIONS = ROOT / "deploy" / "completions"
@@ -27,9 +27,13 @@ def listed_commands():
 
 
 def described_options(command):
-    return {f"--{name}" for name in re.findall(r"^ +(?:-\w, )?--([a-z-]+)", run_ctl("help", command).stdout, re.MULTILINE)} \
-        | {f"--{name}" for line in run_ctl("help", command).stdout.splitlines() if "latentctl" in line
-           for name in re.findall(r"--([a-z-]+)", line)}
+    """Those on lines of their own and those in the lines of usage; where the text refers to another command, its options, too."""
+    text = run_ctl("help", command).stdout
+    found = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE))
+    found |= {option for line in text.splitlines() if "latentctl" in line for option in re.findall(r"--[a-z-]+", line)}
+    for other in re.findall(r"Options\s+are\s+those\s+of\s+(\w+)", text):
+        found |= described_options(other)
+    return found
 
 
 COMMANDS = listed_commands()
@@ -87,6 +91,16 @@ def test_bash(tmp_path, words, candidates):
     (tmp_path / "notes.txt").write_text("Notes.")
     (tmp_path / "folder").mkdir()
     assert complete_in_bash(tmp_path, *words) == candidates
+
+
+def test_bash_offers_what_latentd_takes(tmp_path):
+    """Every option that takes one of a few words offers words, and latentd takes each."""
+    listed = re.findall(r"^  (--[a-z-]+) (?:MODE|TYPE|LEVEL) ", run_daemon(["--help"]).stdout, re.MULTILINE)
+    assert len(listed) > 3
+    for option in listed:
+        words = complete_in_bash(tmp_path, "latentd", option, "")
+        assert len(words) > 1, option
+        assert all(run_daemon([option, word, "--version"]).returncode == 0 for word in words), option
 
 
 @pytest.mark.parametrize("typed, line", [("latentctl gen\t", "latentctl generate"), ("latentctl score no\t", "latentctl score notes.txt"),

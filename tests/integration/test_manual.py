@@ -41,6 +41,8 @@ def test_latentctl_has_every_command_and_each_its_options():
     everywhere = options(section(text, "OPTIONS OF EVERY COMMAND"))
     assert everywhere == set(offered("-"))
     for command, about in described.items():
+        for other in re.findall(r"Options\s+are\s+those\s+of\s+(\w+)", about):
+            about += described[other]
         assert options(about) | everywhere == set(offered(command, "-")), command
 
 

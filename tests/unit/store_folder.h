@@ -15,7 +15,7 @@
 
 static char folder[64], path[96];
 
-static int make_folder(void **state)
+static inline int make_folder(void **state)
 {
     (void)state;
     strcpy(folder, "/tmp/test-store-XXXXXX");
@@ -25,7 +25,7 @@ static int make_folder(void **state)
     return 0;
 }
 
-static int remove_entry(const char *name, const struct stat *info, int kind, struct FTW *where)
+static inline int remove_entry(const char *name, const struct stat *info, int kind, struct FTW *where)
 {
     (void)info;
     (void)kind;
@@ -33,13 +33,13 @@ static int remove_entry(const char *name, const struct stat *info, int kind, str
     return remove(name);
 }
 
-static int remove_folder(void **state)
+static inline int remove_folder(void **state)
 {
     (void)state;
     return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static struct lt_store *open_with(uint64_t budget, uint64_t memory)
+static inline struct lt_store *open_with(uint64_t budget, uint64_t memory)
 {
     const struct lt_store_options options = {.path = path,
                                              .budget_bytes = budget,
@@ -56,12 +56,12 @@ static struct lt_store *open_with(uint64_t budget, uint64_t memory)
     return store;
 }
 
-static struct lt_store *open_store(void)
+static inline struct lt_store *open_store(void)
 {
     return open_with(64 << 20, 0);
 }
 
-static struct lt_span_key key_of(uint32_t number)
+static inline struct lt_span_key key_of(uint32_t number)
 {
     static const uint8_t fingerprint[32] = {1};
     struct lt_span_key key;
@@ -69,13 +69,13 @@ static struct lt_span_key key_of(uint32_t number)
     return key;
 }
 
-static void fill(uint32_t number, uint16_t *payload)
+static inline void fill(uint32_t number, uint16_t *payload)
 {
     for (uint32_t i = 0; i < DIMENSION; i++)
         payload[i] = (uint16_t)(number * 31 + i);
 }
 
-static int put_expiring(struct lt_store *store, uint32_t number, uint32_t expires)
+static inline int put_expiring(struct lt_store *store, uint32_t number, uint32_t expires)
 {
     static const uint32_t tokens[12] = {5, 6, 7};
     uint16_t payload[DIMENSION];
@@ -91,13 +91,13 @@ static int put_expiring(struct lt_store *store, uint32_t number, uint32_t expire
     return lt_store_put(store, &latent, 1, NULL);
 }
 
-static int put(struct lt_store *store, uint32_t number)
+static inline int put(struct lt_store *store, uint32_t number)
 {
     return put_expiring(store, number, 0);
 }
 
 /* Looks a latent up; what is found must be right. */
-static enum lt_lookup get(struct lt_store *store, uint32_t number)
+static inline enum lt_lookup get(struct lt_store *store, uint32_t number)
 {
     uint16_t payload[DIMENSION] = {0}, expected[DIMENSION];
     struct lt_latent latent = {

@@ -4,64 +4,13 @@
 #include <stddef.h>
 
 #include <cmocka.h>
-#include <ftw.h>
 #include <lmdb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "storage/documents.h"
 #include "storage/refined.h"
+#include "store_folder.h"
 
-#define DIMENSION 256
 #define SPANS 40
-
-static char folder[64], path[96];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/test-documents-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    snprintf(path, sizeof path, "%s/store", folder);
-    return 0;
-}
-
-static int remove_entry(const char *name, const struct stat *info, int kind, struct FTW *where)
-{
-    (void)info;
-    (void)kind;
-    (void)where;
-    return remove(name);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct lt_store *open_store(uint64_t budget)
-{
-    const struct lt_store_options options = {
-        .path = path, .budget_bytes = budget, .commit_milliseconds = 10, .commit_bytes = 1 << 20};
-    struct lt_store *store = NULL;
-    struct lt_error error = {0};
-    int code = lt_store_open(&options, &store, &error);
-    if (code)
-        print_error("%s\n", error.message);
-    assert_int_equal(code, LT_OK);
-    return store;
-}
-
-static struct lt_span_key key_of(uint32_t number)
-{
-    static const uint8_t fingerprint[32] = {1};
-    struct lt_span_key key;
-    lt_span_key(fingerprint, NULL, 0, &number, 1, &key);
-    return key;
-}
 
 static void note_code(void *context, int code)
 {
@@ -150,13 +99,13 @@ static void check_version(struct lt_store *store, const char *name, uint32_t num
 static void versions_are_there_after_reopening(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(64 << 20);
+    struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document document = {0};
     assert_int_equal(lt_document_find(store, "a", &document), LT_ENOTFOUND);
     for (uint32_t number = 1; number <= 3; number++)
         assert_int_equal(put_version(store, "a", number, &document, 100 * number), LT_OK);
     lt_store_close(store);
-    store = open_store(64 << 20);
+    store = open_with(64 << 20, 0);
     for (uint32_t number = 1; number <= 3; number++)
         check_version(store, "a", number, 100 * number);
     assert_int_equal(lt_document_find(store, "a", &document), LT_OK);
@@ -169,7 +118,7 @@ static void names_come_in_their_order(void **state)
 {
     (void)state;
     static const char *const names[] = {"a", "a/b", "ab", "b", "\xc3\xa4"};
-    struct lt_store *store = open_store(64 << 20);
+    struct lt_store *store = open_with(64 << 20, 0);
     for (size_t i = 5; i > 0; i--) {
         struct lt_document document = {0};
         assert_int_equal(put_version(store, names[i - 1], (uint32_t)i, &document, 10), LT_OK);
@@ -188,7 +137,7 @@ static void names_come_in_their_order(void **state)
 static void removing_takes_all_of_it(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(64 << 20);
+    struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document document = {0}, neighbour = {0};
     struct lt_document_part part;
     uint64_t before, after, most;
@@ -249,7 +198,7 @@ static void count_on_disk(void *context, int code)
 static void changes_come_after_the_latents_before_them(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(64 << 20);
+    struct lt_store *store = open_with(64 << 20, 0);
     struct witness witness = {.store = store, .latents = 20000, .code = 1}; /* three groups */
     for (uint32_t number = 0; number < witness.latents; number++)
         assert_int_equal(put_latent(store, number), LT_OK);
@@ -271,7 +220,7 @@ static void changes_come_after_the_latents_before_them(void **state)
 static void visited_latents_are_spared(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(LT_STORE_BYTES_MIN);
+    struct lt_store *store = open_with(LT_STORE_BYTES_MIN, 0);
     struct lt_store_stats stats = {0};
     struct lt_span_key visited[100];
     size_t spared = 0, others = 0;
@@ -298,7 +247,7 @@ static void visited_latents_are_spared(void **state)
 static void what_has_no_room_leaves_no_trace(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(LT_STORE_BYTES_MIN);
+    struct lt_store *store = open_with(LT_STORE_BYTES_MIN, 0);
     struct lt_document small = {0}, large = {0};
     assert_int_equal(put_version(store, "small", 1, &small, 1000), LT_OK);
     assert_int_equal(put_latent(store, 1), LT_OK);
@@ -345,7 +294,7 @@ static void damage(const char *database_name)
 static void damage_is_seen(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(64 << 20);
+    struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document document = {0};
     struct lt_document_part part;
     float refined[DIMENSION] = {1.5f}, read[DIMENSION];
@@ -360,14 +309,14 @@ static void damage_is_seen(void **state)
     lt_store_close(store);
     damage("parts");
     damage("refined");
-    store = open_store(64 << 20);
+    store = open_with(64 << 20, 0);
     assert_int_equal(lt_document_find(store, "a", &document), LT_OK);
     assert_int_equal(lt_document_part_read(store, "a", 1, 0, &part), LT_ECORRUPT);
     assert_int_equal(lt_refined_get(store, &chain, 1, DIMENSION, read, &found), LT_OK);
     assert_int_equal(found, 0);
     lt_store_close(store);
     damage("documents");
-    store = open_store(64 << 20);
+    store = open_with(64 << 20, 0);
     char name[LT_DOCUMENT_NAME_MAX + 1];
     assert_int_equal(lt_document_find(store, "a", &document), LT_ECORRUPT);
     assert_int_equal(lt_document_next(store, "", name, &document), LT_ECORRUPT);
@@ -404,7 +353,7 @@ static size_t get_refined(struct lt_store *store, uint32_t first, uint32_t count
 static void refined_latents_are_exact_and_the_oldest_go_first(void **state)
 {
     (void)state;
-    struct lt_store *store = open_store(LT_STORE_BYTES_MIN); /* 2 MiB of refined latents */
+    struct lt_store *store = open_with(LT_STORE_BYTES_MIN, 0); /* 2 MiB of refined latents */
     put_refined(store, 0, 10);
     assert_int_equal(get_refined(store, 0, 10), 10);
     assert_int_equal(get_refined(store, 8, 4), 2); /* up to the first that is missing */
@@ -422,16 +371,15 @@ static void refined_latents_are_exact_and_the_oldest_go_first(void **state)
 
 int main(void)
 {
-#define WITH_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        WITH_FOLDER(versions_are_there_after_reopening),
-        WITH_FOLDER(names_come_in_their_order),
-        WITH_FOLDER(removing_takes_all_of_it),
-        WITH_FOLDER(changes_come_after_the_latents_before_them),
-        WITH_FOLDER(visited_latents_are_spared),
-        WITH_FOLDER(what_has_no_room_leaves_no_trace),
-        WITH_FOLDER(damage_is_seen),
-        WITH_FOLDER(refined_latents_are_exact_and_the_oldest_go_first),
+        IN_A_FOLDER(versions_are_there_after_reopening),
+        IN_A_FOLDER(names_come_in_their_order),
+        IN_A_FOLDER(removing_takes_all_of_it),
+        IN_A_FOLDER(changes_come_after_the_latents_before_them),
+        IN_A_FOLDER(visited_latents_are_spared),
+        IN_A_FOLDER(what_has_no_room_leaves_no_trace),
+        IN_A_FOLDER(damage_is_seen),
+        IN_A_FOLDER(refined_latents_are_exact_and_the_oldest_go_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,21 +9,6 @@
 
 #define TEXT_BYTES 400
 
-static int open_model(void **state)
-{
-    json_t *root = vectors_json("tiny.json");
-    *state = vectors_model(root, LT_PRECISION_STORED);
-    json_decref(root);
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    lt_alloc_fail_at(0);
-    lt_model_close(*state);
-    return 0;
-}
-
 /* A text of TEXT_BYTES bytes, another for each number. */
 static const char *numbered_text(unsigned number)
 {
@@ -124,10 +109,10 @@ static void test_every_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_text_is_tokenized_once, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_the_oldest_text_goes_first, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_bad_text_is_refused_and_not_kept, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, open_model, close_model),
+        cmocka_unit_test_setup_teardown(test_a_text_is_tokenized_once, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_the_oldest_text_goes_first, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_bad_text_is_refused_and_not_kept, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, vectors_open_tiny, vectors_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,21 +48,6 @@ static void test_encodes_as_sentencepiece_with_the_shipped_vocabulary(void **sta
     check_vectors("shipped.tokenizer.json");
 }
 
-static int open_model(void **state)
-{
-    json_t *root = vectors_json("tiny.json");
-    *state = vectors_model(root, LT_PRECISION_STORED);
-    json_decref(root);
-    return 0;
-}
-
-static int close_model(void **state)
-{
-    lt_alloc_fail_at(0);
-    lt_model_close(*state);
-    return 0;
-}
-
 /* Encodes, checks that the tokens' texts give the text back and that no token is a control token; returns their number.
  */
 static size_t check_survives(const struct lt_tokenizer *tokenizer, const char *text, size_t bytes)
@@ -342,16 +327,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encodes_as_sentencepiece_with_a_small_vocabulary),
         cmocka_unit_test(test_encodes_as_sentencepiece_with_the_shipped_vocabulary),
-        cmocka_unit_test_setup_teardown(test_odd_texts_survive, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_random_characters_survive, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_the_sign_for_a_space_becomes_bytes, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_invalid_text_is_refused_with_its_place, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_long_repetitions_are_fast, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_names_and_control_tokens, open_model, close_model),
-        cmocka_unit_test_setup_teardown(test_pieces_have_the_tokens_of_the_whole, open_model, close_model),
+        cmocka_unit_test_setup_teardown(test_odd_texts_survive, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_random_characters_survive, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_the_sign_for_a_space_becomes_bytes, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_invalid_text_is_refused_with_its_place, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_long_repetitions_are_fast, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_names_and_control_tokens, vectors_open_tiny, vectors_close),
+        cmocka_unit_test_setup_teardown(test_pieces_have_the_tokens_of_the_whole, vectors_open_tiny, vectors_close),
         cmocka_unit_test(test_a_vocabulary_by_hand),
         cmocka_unit_test(test_bad_vocabularies_are_refused),
-        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, open_model, close_model),
+        cmocka_unit_test_setup_teardown(test_every_allocation_may_fail, vectors_open_tiny, vectors_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "kernels/model.h"
+#include "proto/alloc.h"
 
 static inline void vectors_path(const char *name, char path[4096])
 {
@@ -49,6 +50,22 @@ static inline struct lt_model *vectors_model(const json_t *root, enum lt_precisi
     if (lt_model_open(path, precision, &model, &error) != LT_OK)
         fail_msg("%s", error.message);
     return model;
+}
+
+/* Set-up and tear-down of tests on the small random model. */
+static inline int vectors_open_tiny(void **state)
+{
+    json_t *root = vectors_json("tiny.json");
+    *state = vectors_model(root, LT_PRECISION_STORED);
+    json_decref(root);
+    return 0;
+}
+
+static inline int vectors_close(void **state)
+{
+    lt_alloc_fail_at(0);
+    lt_model_close(*state);
+    return 0;
 }
 
 /* Numbers of a JSON array; the caller frees them. */
