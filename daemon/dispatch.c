@@ -149,8 +149,10 @@ int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struc
             lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
         else if (code)
             lt_fail_code(error, code);
-        if (code)
+        if (code) { /* else the job is no longer ours alone */
+            job->final.failed = true;
             lt_background_end(server, job);
+        }
     }
     if (code) {
         lt_count(&server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
