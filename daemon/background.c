@@ -2,6 +2,7 @@
 
 #include "daemon/caller.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 
 static const lt_background_method methods[LT_METHOD_COUNT] = {
     [LT_METHOD_NAMESPACE_PUT] = lt_background_namespace_put,
@@ -107,12 +108,9 @@ static void tell(struct lt_background *background, uint64_t done, uint64_t total
     lt_writer_init(&writer, &bytes);
     lt_write_notification(&writer, "progress");
     lt_write_map(&writer, 3);
-    lt_write_text(&writer, "id");
-    lt_write_uint(&writer, background->job.request->id);
-    lt_write_text(&writer, "done");
-    lt_write_uint(&writer, done);
-    lt_write_text(&writer, "total");
-    lt_write_uint(&writer, total);
+    lt_pair_uint(&writer, "id", background->job.request->id);
+    lt_pair_uint(&writer, "done", done);
+    lt_pair_uint(&writer, "total", total);
     if (writer.error)
         lt_buffer_finish(&bytes); /* the next one will say more */
     else

@@ -1,5 +1,6 @@
 /* backup: a copy of the store into a folder on this machine. */
 #include "daemon/background.h"
+#include "proto/pairs.h"
 #include "storage/backup.h"
 
 static int progress(void *context, uint64_t done, uint64_t total)
@@ -20,7 +21,6 @@ int lt_background_backup(struct lt_background *background, struct lt_writer *wri
     lt_write_map(writer, 2);
     lt_write_text(writer, "path");
     lt_write_text(writer, path);
-    lt_write_text(writer, "bytes");
-    lt_write_uint(writer, bytes);
+    lt_pair_uint(writer, "bytes", bytes);
     return LT_OK;
 }

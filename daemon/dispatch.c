@@ -13,6 +13,7 @@
 #include "daemon/session.h"
 #include "daemon/uploads.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "proto/writer.h"
 
 /* Empty if memory is out; sending nothing closes a session. */
@@ -179,8 +180,7 @@ static void write_hello(struct lt_writer *writer)
     lt_write_text(writer, "latentd");
     lt_write_text(writer, "version");
     lt_write_text(writer, LT_VERSION);
-    lt_write_text(writer, "protocol");
-    lt_write_uint(writer, LT_PROTOCOL_VERSION);
+    lt_pair_uint(writer, "protocol", LT_PROTOCOL_VERSION);
 }
 
 /* Methods whose answer is in memory. */
@@ -257,8 +257,7 @@ static void answer_received(struct lt_session *session, uint32_t id, uint64_t re
     lt_writer_init(&writer, &bytes);
     lt_write_response(&writer, id);
     lt_write_map(&writer, 1);
-    lt_write_text(&writer, "received");
-    lt_write_uint(&writer, received);
+    lt_pair_uint(&writer, "received", received);
     if (writer.error)
         lt_buffer_finish(&bytes); /* sending nothing closes the session */
     lt_session_send(session, &bytes);

@@ -7,6 +7,7 @@
 #include "daemon/documents.h"
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 
 #define STORED_OVER_BYTES 5 / 4 /* pages are not full */
 #define PROGRESS_SECONDS 0.1
@@ -294,18 +295,6 @@ void lt_document_put_destroy(struct lt_document_put *put)
 
 /* --- messages --- */
 
-static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, count);
-}
-
-static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
-{
-    lt_write_text(writer, name);
-    lt_write_real(writer, 1e3 * seconds);
-}
-
 static void write_put(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_document_put *put = task->put;
@@ -313,26 +302,25 @@ static void write_put(struct lt_writer *writer, const struct lt_task *task)
     lt_write_map(writer, 12);
     lt_write_text(writer, "name");
     lt_write_text(writer, put->name);
-    write_count(writer, "version", version->number);
-    lt_write_text(writer, "unchanged");
-    lt_write_bool(writer, put->unchanged);
+    lt_pair_uint(writer, "version", version->number);
+    lt_pair_bool(writer, "unchanged", put->unchanged);
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
-    write_count(writer, "bytes", version->bytes);
-    write_count(writer, "tokens", version->tokens);
-    write_count(writer, "spans", version->spans);
-    write_count(writer, "kept", version->kept);
-    write_count(writer, "encoded", version->encoded);
-    write_count(writer, "dropped", version->dropped);
+    lt_pair_uint(writer, "bytes", version->bytes);
+    lt_pair_uint(writer, "tokens", version->tokens);
+    lt_pair_uint(writer, "spans", version->spans);
+    lt_pair_uint(writer, "kept", version->kept);
+    lt_pair_uint(writer, "encoded", version->encoded);
+    lt_pair_uint(writer, "dropped", version->dropped);
     lt_write_text(writer, "timings");
     lt_write_map(writer, 4);
-    write_milliseconds(writer, "tokenize_ms", task->receipt.tokenize);
-    write_milliseconds(writer, "lookup_ms", task->receipt.lookup);
-    write_milliseconds(writer, "encode_ms", task->receipt.encode);
-    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+    lt_pair_milliseconds(writer, "tokenize_ms", task->receipt.tokenize);
+    lt_pair_milliseconds(writer, "lookup_ms", task->receipt.lookup);
+    lt_pair_milliseconds(writer, "encode_ms", task->receipt.encode);
+    lt_pair_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
     lt_write_text(writer, "ops");
     lt_write_map(writer, 1);
-    write_count(writer, "encode", task->receipt.encode_operations);
+    lt_pair_uint(writer, "encode", task->receipt.encode_operations);
 }
 
 void lt_document_put_reply(struct lt_writer *writer, const struct lt_task *task)
@@ -345,7 +333,7 @@ void lt_document_put_reply(struct lt_writer *writer, const struct lt_task *task)
     lt_write_map(writer, 2);
     lt_write_text(writer, "removed");
     lt_write_text(writer, task->put->name);
-    write_count(writer, "versions", task->put->document.count);
+    lt_pair_uint(writer, "versions", task->put->document.count);
 }
 
 void lt_document_put_progress(struct lt_writer *writer, const struct lt_task *task)
@@ -353,9 +341,9 @@ void lt_document_put_progress(struct lt_writer *writer, const struct lt_task *ta
     const struct lt_document_put *put = task->put;
     lt_write_notification(writer, "progress");
     lt_write_map(writer, 5);
-    write_count(writer, "id", task->job->request->id);
-    write_count(writer, "done", put->cutter.at);
-    write_count(writer, "total", put->cutter.bytes);
-    write_count(writer, "spans", put->version.spans);
-    write_count(writer, "encoded", task->receipt.misses);
+    lt_pair_uint(writer, "id", task->job->request->id);
+    lt_pair_uint(writer, "done", put->cutter.at);
+    lt_pair_uint(writer, "total", put->cutter.bytes);
+    lt_pair_uint(writer, "spans", put->version.spans);
+    lt_pair_uint(writer, "encoded", task->receipt.misses);
 }

@@ -6,6 +6,7 @@
 #include "daemon/reply.h"
 #include "kernels/tokenizer.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 
 static int fail_document(struct lt_error *error, int code, const char *name)
 {
@@ -146,22 +147,16 @@ int lt_documents_tokens(struct lt_store *store, const struct lt_model *model, co
 
 /* --- methods that look --- */
 
-static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, count);
-}
-
 /* Six pairs. */
 static void write_version(struct lt_writer *writer, const struct lt_document_version *version)
 {
     char fingerprint[2 * sizeof version->encoder + 1];
     sodium_bin2hex(fingerprint, sizeof fingerprint, version->encoder, sizeof version->encoder);
-    write_count(writer, "version", version->number);
-    write_count(writer, "created_ms", version->created);
-    write_count(writer, "bytes", version->bytes);
-    write_count(writer, "tokens", version->tokens);
-    write_count(writer, "spans", version->spans);
+    lt_pair_uint(writer, "version", version->number);
+    lt_pair_uint(writer, "created_ms", version->created);
+    lt_pair_uint(writer, "bytes", version->bytes);
+    lt_pair_uint(writer, "tokens", version->tokens);
+    lt_pair_uint(writer, "spans", version->spans);
     lt_write_text(writer, "encoder_fingerprint");
     lt_write_text(writer, fingerprint);
 }
@@ -182,9 +177,9 @@ static void write_history(struct lt_writer *writer, const char *name, const stru
         const struct lt_document_version *version = &document->versions[i - 1];
         lt_write_map(writer, 9);
         write_version(writer, version);
-        write_count(writer, "kept", version->kept);
-        write_count(writer, "encoded", version->encoded);
-        write_count(writer, "dropped", version->dropped);
+        lt_pair_uint(writer, "kept", version->kept);
+        lt_pair_uint(writer, "encoded", version->encoded);
+        lt_pair_uint(writer, "dropped", version->dropped);
     }
 }
 
@@ -228,7 +223,7 @@ static void write_spans(struct lt_writer *writer, const struct lt_model *model, 
             lt_reply_token_text(writer, model, ids, part->lengths[i]);
         else
             lt_write_text(writer, "");
-        write_count(writer, "tokens", part->lengths[i]);
+        lt_pair_uint(writer, "tokens", part->lengths[i]);
         lt_write_text(writer, "key");
         lt_write_text(writer, key);
         lt_write_text(writer, lt_lookup_is_hit(lookups[i]) ? "tier" : "miss");
@@ -251,8 +246,8 @@ static int write_part(struct lt_store *store, enum lt_latent_type type, const st
         lt_write_map(writer, 11);
         write_name(writer, request->name);
         write_version(writer, version);
-        write_count(writer, "part", request->part);
-        write_count(writer, "parts", version->parts);
+        lt_pair_uint(writer, "part", request->part);
+        lt_pair_uint(writer, "parts", version->parts);
         lt_write_text(writer, "text");
         lt_write_text_bytes(writer, part.text, part.bytes);
         write_spans(writer, model, &part, lookups, lt_documents_same_encoder(model, version));
@@ -311,8 +306,7 @@ static int list(struct lt_store *store, const struct lt_request *request, struct
             break;
         lt_write_map(&aside, code ? 2 : 8);
         write_name(&aside, name);
-        lt_write_text(&aside, "damaged");
-        lt_write_bool(&aside, code != LT_OK);
+        lt_pair_bool(&aside, "damaged", code != LT_OK);
         if (code == LT_OK)
             write_version(&aside, &document.versions[document.count - 1]);
         count++;
@@ -322,8 +316,7 @@ static int list(struct lt_store *store, const struct lt_request *request, struct
     if (code == LT_OK) {
         lt_write_response(writer, request->id);
         lt_write_map(writer, 2);
-        lt_write_text(writer, "more");
-        lt_write_bool(writer, more);
+        lt_pair_bool(writer, "more", more);
         lt_write_text(writer, "documents");
         lt_write_array(writer, count);
         code = writer->error ? writer->error : lt_buffer_append(writer->buffer, entries.data, entries.size);

@@ -1,42 +1,13 @@
 #include "daemon/explanation_reply.h"
 
 #include "daemon/reply.h"
+#include "proto/pairs.h"
 
 static const char *const stage_names[] = {
     [LT_STAGE_ENCODE] = "encode", [LT_STAGE_REFINE] = "refine", [LT_STAGE_MIX] = "mix", [LT_STAGE_DECODE] = "decode"};
 
 /* Seconds that nobody measured. */
 #define UNMEASURED (-1.0)
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, count);
-}
-
-static void write_string(struct lt_writer *writer, const char *name, const char *text)
-{
-    lt_write_text(writer, name);
-    if (text)
-        lt_write_text(writer, text);
-    else
-        lt_write_nil(writer);
-}
-
-static void write_flag(struct lt_writer *writer, const char *name, bool flag)
-{
-    lt_write_text(writer, name);
-    lt_write_bool(writer, flag);
-}
-
-static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
-{
-    lt_write_text(writer, name);
-    if (seconds < 0)
-        lt_write_nil(writer);
-    else
-        lt_write_real(writer, 1e3 * seconds);
-}
 
 /* Bytes of the records of the prompt's distinct spans, those that cold had to make; of those only that `known` marks if
  * it is given. */
@@ -59,18 +30,18 @@ static uint64_t record_bytes(const struct lt_explanation *explanation, const uin
 static void write_stage(struct lt_writer *writer, const char *name, const struct lt_cost *cost, double seconds)
 {
     lt_write_map(writer, 8);
-    write_string(writer, "stage", name);
-    write_count(writer, "objects", cost->rows);
-    write_count(writer, "layers", cost->layers);
-    write_count(writer, "mlp_calls_per_layer", cost->layers ? cost->rows : 0);
+    lt_pair_text(writer, "stage", name);
+    lt_pair_uint(writer, "objects", cost->rows);
+    lt_pair_uint(writer, "layers", cost->layers);
+    lt_pair_uint(writer, "mlp_calls_per_layer", cost->layers ? cost->rows : 0);
     lt_write_text(writer, "matrix");
     lt_write_map(writer, 3);
-    write_count(writer, "queries", cost->queries);
-    write_count(writer, "keys", cost->keys);
-    write_count(writer, "entries", cost->entries);
-    write_count(writer, "operations", cost->operations);
-    write_count(writer, "bytes", cost->bytes);
-    write_milliseconds(writer, "ms", seconds);
+    lt_pair_uint(writer, "queries", cost->queries);
+    lt_pair_uint(writer, "keys", cost->keys);
+    lt_pair_uint(writer, "entries", cost->entries);
+    lt_pair_uint(writer, "operations", cost->operations);
+    lt_pair_uint(writer, "bytes", cost->bytes);
+    lt_pair_milliseconds(writer, "ms", seconds);
 }
 
 /* Those that a model has; `tokens` NULL: nothing was tokenized. */
@@ -171,24 +142,24 @@ static void write_run(struct lt_writer *writer, const struct lt_explanation *exp
                                       .bytes = warm ? record_bytes(explanation, run->known, &distinct) : 0};
     const struct lt_cost answer_looked_up = {.rows = run->answer_span_count, .bytes = warm ? run->answer_bytes : 0};
     lt_write_map(writer, 12);
-    write_string(writer, "model", model ? lt_model_name(model) : NULL);
-    write_flag(writer, "measured", model != NULL);
-    write_string(writer, "reason", latent || model ? NULL : explanation->not_measured);
-    write_count(writer, "parameters", model ? lt_model_parameters(model) : lt_cost_parameters(shape));
-    write_count(writer, "spans_found", found);
-    write_milliseconds(writer, "first_token_ms", first ? first->prompt.first_token : UNMEASURED);
-    write_count(writer, "operations", sum_operations(prompt, LT_STAGE_ENCODE));
-    write_count(writer, "bytes", sum_bytes(prompt, LT_STAGE_ENCODE) + looked_up.bytes);
+    lt_pair_text(writer, "model", model ? lt_model_name(model) : NULL);
+    lt_pair_bool(writer, "measured", model != NULL);
+    lt_pair_text(writer, "reason", latent || model ? NULL : explanation->not_measured);
+    lt_pair_uint(writer, "parameters", model ? lt_model_parameters(model) : lt_cost_parameters(shape));
+    lt_pair_uint(writer, "spans_found", found);
+    lt_pair_milliseconds(writer, "first_token_ms", first ? first->prompt.first_token : UNMEASURED);
+    lt_pair_uint(writer, "operations", sum_operations(prompt, LT_STAGE_ENCODE));
+    lt_pair_uint(writer, "bytes", sum_bytes(prompt, LT_STAGE_ENCODE) + looked_up.bytes);
     write_stages(writer, "prompt", latent, &read, &looked_up, prompt, first ? &first->prompt : NULL);
-    write_count(writer, "answer_tokens", answer_tokens);
-    write_milliseconds(writer, "token_ms",
-                       further && answer_tokens ? answer_seconds(further) / (double)answer_tokens : UNMEASURED);
+    lt_pair_uint(writer, "answer_tokens", answer_tokens);
+    lt_pair_milliseconds(writer, "token_ms",
+                         further && answer_tokens ? answer_seconds(further) / (double)answer_tokens : UNMEASURED);
     write_stages(writer, "answer", latent, NULL, &answer_looked_up, answer, further ? &further->answer : NULL);
 }
 
 static void write_runs(struct lt_writer *writer, const struct lt_explanation *explanation)
 {
-    write_count(writer, "rounds", explanation->runs[LT_WAY_COLD].rounds);
+    lt_pair_uint(writer, "rounds", explanation->runs[LT_WAY_COLD].rounds);
     lt_write_text(writer, "runs");
     lt_write_map(writer, 3);
     lt_write_text(writer, "cold");
@@ -206,16 +177,16 @@ static void write_model(struct lt_writer *writer, const struct lt_model *model)
     const struct lt_model_shape *shape = lt_model_shape(model);
     lt_write_text(writer, "model");
     lt_write_map(writer, 10);
-    write_string(writer, "name", lt_model_name(model));
-    write_count(writer, "parameters", lt_model_parameters(model));
-    write_count(writer, "width", shape->width);
-    write_count(writer, "heads", shape->heads);
-    write_count(writer, "window", shape->window);
-    write_count(writer, "context_tokens", shape->context);
-    write_count(writer, "trained_tokens", shape->trained);
-    write_count(writer, "vocabulary", shape->vocabulary);
-    write_count(writer, "span_minimum", shape->span_minimum);
-    write_count(writer, "span_maximum", shape->span_maximum);
+    lt_pair_text(writer, "name", lt_model_name(model));
+    lt_pair_uint(writer, "parameters", lt_model_parameters(model));
+    lt_pair_uint(writer, "width", shape->width);
+    lt_pair_uint(writer, "heads", shape->heads);
+    lt_pair_uint(writer, "window", shape->window);
+    lt_pair_uint(writer, "context_tokens", shape->context);
+    lt_pair_uint(writer, "trained_tokens", shape->trained);
+    lt_pair_uint(writer, "vocabulary", shape->vocabulary);
+    lt_pair_uint(writer, "span_minimum", shape->span_minimum);
+    lt_pair_uint(writer, "span_maximum", shape->span_maximum);
 }
 
 static void write_tokens(struct lt_writer *writer, const struct lt_task *asked)
@@ -224,7 +195,7 @@ static void write_tokens(struct lt_writer *writer, const struct lt_task *asked)
     lt_write_array(writer, (uint32_t)asked->prompt.count);
     for (size_t i = 0; i < asked->prompt.count; i++) {
         lt_write_map(writer, 2);
-        write_count(writer, "id", asked->prompt.tokens[i]);
+        lt_pair_uint(writer, "id", asked->prompt.tokens[i]);
         lt_write_text(writer, "text");
         lt_reply_token_text(writer, asked->served->model, &asked->prompt.tokens[i], 1);
     }
@@ -237,11 +208,11 @@ static void write_answer(struct lt_writer *writer, const struct lt_explanation *
     lt_write_map(writer, 6);
     lt_write_text(writer, "text");
     lt_write_text_bytes(writer, (const char *)asked->text.text.data, asked->text.text.size);
-    write_string(writer, "finish_reason", asked->finish_reason);
-    write_count(writer, "tokens", asked->receipt.completion_tokens);
-    write_count(writer, "spans", asked->receipt.completion_spans);
-    write_milliseconds(writer, "first_token_ms", asked->receipt.first_token);
-    write_flag(writer, "same", explanation->same_answer);
+    lt_pair_text(writer, "finish_reason", asked->finish_reason);
+    lt_pair_uint(writer, "tokens", asked->receipt.completion_tokens);
+    lt_pair_uint(writer, "spans", asked->receipt.completion_spans);
+    lt_pair_milliseconds(writer, "first_token_ms", asked->receipt.first_token);
+    lt_pair_bool(writer, "same", explanation->same_answer);
 }
 
 static void write_kept(struct lt_writer *writer, const struct lt_explanation *explanation)
@@ -252,12 +223,12 @@ static void write_kept(struct lt_writer *writer, const struct lt_explanation *ex
     uint64_t bytes = record_bytes(explanation, NULL, &distinct) + run->answer_bytes;
     lt_write_text(writer, "kept");
     lt_write_map(writer, 6);
-    write_count(writer, "latents", distinct + run->answer_span_count);
-    write_count(writer, "latent_bytes", bytes);
-    write_count(writer, "state_spans", explanation->state_spans);
-    write_count(writer, "state_bytes", explanation->state_bytes);
-    write_count(writer, "token_states", tokens);
-    write_count(writer, "token_state_bytes", tokens * lt_cost_token_state(&explanation->rival));
+    lt_pair_uint(writer, "latents", distinct + run->answer_span_count);
+    lt_pair_uint(writer, "latent_bytes", bytes);
+    lt_pair_uint(writer, "state_spans", explanation->state_spans);
+    lt_pair_uint(writer, "state_bytes", explanation->state_bytes);
+    lt_pair_uint(writer, "token_states", tokens);
+    lt_pair_uint(writer, "token_state_bytes", tokens * lt_cost_token_state(&explanation->rival));
 }
 
 /* --- projection --- */
@@ -271,22 +242,22 @@ static void write_projection(struct lt_writer *writer, const struct lt_projectio
     const struct lt_cost *over = &row->prompt[latent ? LT_STAGE_MIX : LT_STAGE_DECODE];
     double warm = times ? times->refine + times->mix + times->decode : UNMEASURED;
     lt_write_map(writer, 16);
-    write_string(writer, "cut", cuts[row->cut]);
-    write_string(writer, "model", row->served ? lt_model_name(row->served->model) : NULL);
-    write_flag(writer, "measured", times != NULL);
-    write_count(writer, "tokens", row->tokens);
-    write_count(writer, "span_tokens", row->cut == LT_CUT_FIXED ? row->span_tokens : 0);
-    write_count(writer, "objects", over->rows);
-    write_count(writer, "matrix_entries", over->entries);
-    write_count(writer, "cold_operations", sum_operations(row->prompt, LT_STAGE_ENCODE));
-    write_count(writer, "warm_operations", sum_operations(row->prompt, LT_STAGE_REFINE));
-    write_count(writer, "cold_bytes", sum_bytes(row->prompt, LT_STAGE_ENCODE));
-    write_count(writer, "warm_bytes", sum_bytes(row->prompt, LT_STAGE_REFINE));
-    write_milliseconds(writer, "cold_ms", times ? warm + times->encode : UNMEASURED);
-    write_milliseconds(writer, "warm_ms", warm);
-    write_count(writer, "token_operations", sum_operations(row->answer, LT_STAGE_ENCODE) / LT_PROJECTION_ANSWER);
-    write_count(writer, "token_bytes", sum_bytes(row->answer, LT_STAGE_ENCODE) / LT_PROJECTION_ANSWER);
-    write_milliseconds(writer, "token_ms", times ? lt_projection_answer(row) / LT_PROJECTION_ANSWER : UNMEASURED);
+    lt_pair_text(writer, "cut", cuts[row->cut]);
+    lt_pair_text(writer, "model", row->served ? lt_model_name(row->served->model) : NULL);
+    lt_pair_bool(writer, "measured", times != NULL);
+    lt_pair_uint(writer, "tokens", row->tokens);
+    lt_pair_uint(writer, "span_tokens", row->cut == LT_CUT_FIXED ? row->span_tokens : 0);
+    lt_pair_uint(writer, "objects", over->rows);
+    lt_pair_uint(writer, "matrix_entries", over->entries);
+    lt_pair_uint(writer, "cold_operations", sum_operations(row->prompt, LT_STAGE_ENCODE));
+    lt_pair_uint(writer, "warm_operations", sum_operations(row->prompt, LT_STAGE_REFINE));
+    lt_pair_uint(writer, "cold_bytes", sum_bytes(row->prompt, LT_STAGE_ENCODE));
+    lt_pair_uint(writer, "warm_bytes", sum_bytes(row->prompt, LT_STAGE_REFINE));
+    lt_pair_milliseconds(writer, "cold_ms", times ? warm + times->encode : UNMEASURED);
+    lt_pair_milliseconds(writer, "warm_ms", warm);
+    lt_pair_uint(writer, "token_operations", sum_operations(row->answer, LT_STAGE_ENCODE) / LT_PROJECTION_ANSWER);
+    lt_pair_uint(writer, "token_bytes", sum_bytes(row->answer, LT_STAGE_ENCODE) / LT_PROJECTION_ANSWER);
+    lt_pair_milliseconds(writer, "token_ms", times ? lt_projection_answer(row) / LT_PROJECTION_ANSWER : UNMEASURED);
 }
 
 void lt_reply_explanation(struct lt_writer *writer, const struct lt_explanation *explanation)

@@ -7,6 +7,7 @@
 #include "daemon/background.h"
 #include "daemon/models.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/listing.h"
 #include "storage/pack.h"
 
@@ -107,12 +108,6 @@ static int make_pack(struct exporting *exporting, struct lt_pack_manifest *ret_m
     return code;
 }
 
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
-
 int lt_background_export_begin(struct lt_background *background, struct lt_writer *writer, struct lt_error *error)
 {
     struct exporting exporting = {.background = background, .now = (uint32_t)time(NULL)};
@@ -128,10 +123,10 @@ int lt_background_export_begin(struct lt_background *background, struct lt_write
         return lt_fail_code(error, code);
     background->transfer->bytes = LT_PACK_HEADER_BYTES + manifest.body_bytes;
     lt_write_map(writer, 4);
-    write_count(writer, "records", manifest.entries);
-    write_count(writer, "bytes", manifest.whole_bytes);
-    write_count(writer, "size", background->transfer->bytes);
-    write_count(writer, "skipped", exporting.skipped);
+    lt_pair_uint(writer, "records", manifest.entries);
+    lt_pair_uint(writer, "bytes", manifest.whole_bytes);
+    lt_pair_uint(writer, "size", background->transfer->bytes);
+    lt_pair_uint(writer, "skipped", exporting.skipped);
     return LT_OK;
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/models.h"
 #include "daemon/precision.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/pack.h"
 
 struct importing {
@@ -49,8 +50,7 @@ int lt_background_import_write(struct lt_background *background, struct lt_write
     if (code)
         return code;
     lt_write_map(writer, 1);
-    lt_write_text(writer, "received");
-    lt_write_uint(writer, transfer->bytes);
+    lt_pair_uint(writer, "received", transfer->bytes);
     return LT_OK;
 }
 
@@ -204,10 +204,8 @@ int lt_background_import_end(struct lt_background *background, struct lt_writer 
     lt_pack_reader_destroy(importing->reader);
     if (code == LT_OK) {
         lt_write_map(writer, 3);
-        lt_write_text(writer, "records");
-        lt_write_uint(writer, importing->stored);
-        lt_write_text(writer, "expired");
-        lt_write_uint(writer, importing->expired);
+        lt_pair_uint(writer, "records", importing->stored);
+        lt_pair_uint(writer, "expired", importing->expired);
         lt_write_text(writer, "model");
         lt_write_text(writer, lt_model_name(importing->model));
     }

@@ -6,6 +6,7 @@
 
 #include "kernels/model.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "proto/writer.h"
 
 #define HEAD_BYTES 256  /* at least what stands before the latents, and between them and the scales */
@@ -30,8 +31,7 @@ static void write_head(const struct getting *getting, struct lt_writer *writer)
     lt_write_map(writer, getting->type == LT_LATENT_I8 ? 5 : 4);
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(getting->model));
-    lt_write_text(writer, "dimension");
-    lt_write_uint(writer, lt_model_shape(getting->model)->width);
+    lt_pair_uint(writer, "dimension", lt_model_shape(getting->model)->width);
     lt_write_text(writer, "type");
     lt_write_text(writer, lt_latent_type_name(getting->type));
     lt_write_text(writer, "latents");

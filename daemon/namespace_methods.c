@@ -1,21 +1,16 @@
 /* namespace.put, namespace.list, namespace.remove. No salt is ever shown. */
 #include "daemon/background.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/namespaces.h"
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
 
 /* Three pairs. */
 static void write_settings(struct lt_writer *writer, const struct lt_namespace *space)
 {
     lt_write_text(writer, "name");
     lt_write_text(writer, space->name);
-    write_count(writer, "quota_bytes", space->quota_bytes);
-    write_count(writer, "ttl_s", space->ttl_seconds);
+    lt_pair_uint(writer, "quota_bytes", space->quota_bytes);
+    lt_pair_uint(writer, "ttl_s", space->ttl_seconds);
 }
 
 int lt_background_namespace_put(struct lt_background *background, struct lt_writer *writer, struct lt_error *error)
@@ -30,8 +25,7 @@ int lt_background_namespace_put(struct lt_background *background, struct lt_writ
         return code;
     lt_write_map(writer, 4);
     write_settings(writer, &space);
-    lt_write_text(writer, "created");
-    lt_write_bool(writer, created);
+    lt_pair_bool(writer, "created", created);
     return LT_OK;
 }
 
@@ -47,8 +41,8 @@ int lt_background_namespace_list(struct lt_background *background, struct lt_wri
     for (size_t i = 0; i < count; i++) {
         lt_write_map(writer, 5);
         write_settings(writer, &usages[i].space);
-        write_count(writer, "entries", usages[i].entries);
-        write_count(writer, "bytes", usages[i].bytes);
+        lt_pair_uint(writer, "entries", usages[i].entries);
+        lt_pair_uint(writer, "bytes", usages[i].bytes);
     }
     lt_free(usages);
     return LT_OK;
@@ -62,6 +56,6 @@ int lt_background_namespace_remove(struct lt_background *background, struct lt_w
     if (code)
         return code;
     lt_write_map(writer, 1);
-    write_count(writer, "removed", removed);
+    lt_pair_uint(writer, "removed", removed);
     return LT_OK;
 }

@@ -6,6 +6,7 @@
 #include "daemon/documents.h"
 #include "kernels/spans.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/refined.h"
 
 #define SLICE_SPANS 64
@@ -238,39 +239,27 @@ void lt_refining_destroy(struct lt_refining *refining)
 
 /* --- response --- */
 
-static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, count);
-}
-
-static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
-{
-    lt_write_text(writer, name);
-    lt_write_real(writer, 1e3 * seconds);
-}
-
 void lt_refining_reply(struct lt_writer *writer, uint32_t id, const struct lt_refining *refining, double seconds)
 {
     lt_write_response(writer, id);
     lt_write_map(writer, 9);
     lt_write_text(writer, "name");
     lt_write_text(writer, refining->name);
-    write_count(writer, "version", refining->version);
+    lt_pair_uint(writer, "version", refining->version);
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(refining->served->model));
-    write_count(writer, "spans", refining->count);
-    write_count(writer, "known", refining->known);
-    write_count(writer, "refined", refining->count - refining->known);
-    write_count(writer, "encoded", refining->encoded);
+    lt_pair_uint(writer, "spans", refining->count);
+    lt_pair_uint(writer, "known", refining->known);
+    lt_pair_uint(writer, "refined", refining->count - refining->known);
+    lt_pair_uint(writer, "encoded", refining->encoded);
     lt_write_text(writer, "timings");
     lt_write_map(writer, 4);
-    write_milliseconds(writer, "lookup_ms", refining->lookup);
-    write_milliseconds(writer, "encode_ms", refining->encode);
-    write_milliseconds(writer, "refine_ms", refining->refine);
-    write_milliseconds(writer, "total_ms", seconds);
+    lt_pair_milliseconds(writer, "lookup_ms", refining->lookup);
+    lt_pair_milliseconds(writer, "encode_ms", refining->encode);
+    lt_pair_milliseconds(writer, "refine_ms", refining->refine);
+    lt_pair_milliseconds(writer, "total_ms", seconds);
     lt_write_text(writer, "ops");
     lt_write_map(writer, 2);
-    write_count(writer, "encode", refining->encode_operations);
-    write_count(writer, "refine", refining->refine_operations);
+    lt_pair_uint(writer, "encode", refining->encode_operations);
+    lt_pair_uint(writer, "refine", refining->refine_operations);
 }

@@ -4,13 +4,8 @@
 #include "daemon/background.h"
 #include "daemon/models.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/clearing.h"
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
 
 /* The keys that a request means; to be freed with lt_free. */
 static int find_keys(const struct lt_background *background, struct lt_span_key **ret_keys, size_t *ret_count,
@@ -46,10 +41,10 @@ int lt_background_pin(struct lt_background *background, struct lt_writer *writer
     if (code)
         return code;
     lt_write_map(writer, pins ? 3 : 2);
-    write_count(writer, pins ? "pinned" : "unpinned", outcome.done);
-    write_count(writer, pins ? "already" : "not_pinned", outcome.already);
+    lt_pair_uint(writer, pins ? "pinned" : "unpinned", outcome.done);
+    lt_pair_uint(writer, pins ? "already" : "not_pinned", outcome.already);
     if (pins)
-        write_count(writer, "missing", outcome.missing);
+        lt_pair_uint(writer, "missing", outcome.missing);
     return LT_OK;
 }
 
@@ -65,7 +60,7 @@ static int evict_share(struct lt_background *background, struct lt_writer *write
     if (code)
         return lt_fail_code(error, code);
     lt_write_map(writer, 1);
-    write_count(writer, "evicted", evicted);
+    lt_pair_uint(writer, "evicted", evicted);
     return LT_OK;
 }
 
@@ -84,9 +79,9 @@ int lt_background_evict(struct lt_background *background, struct lt_writer *writ
     if (code)
         return lt_fail_code(error, code);
     lt_write_map(writer, 3);
-    write_count(writer, "evicted", outcome.done);
-    write_count(writer, "pinned", outcome.already);
-    write_count(writer, "missing", outcome.missing);
+    lt_pair_uint(writer, "evicted", outcome.done);
+    lt_pair_uint(writer, "pinned", outcome.already);
+    lt_pair_uint(writer, "missing", outcome.missing);
     return LT_OK;
 }
 
@@ -101,6 +96,6 @@ int lt_background_flush(struct lt_background *background, struct lt_writer *writ
     if (code)
         return lt_fail_code(error, code);
     lt_write_map(writer, 1);
-    write_count(writer, "removed", removed);
+    lt_pair_uint(writer, "removed", removed);
     return LT_OK;
 }

@@ -5,24 +5,13 @@
 
 #include "daemon/clock.h"
 #include "kernels/tokenizer.h"
-
-static void write_milliseconds(struct lt_writer *writer, const char *name, double seconds)
-{
-    lt_write_text(writer, name);
-    lt_write_real(writer, 1e3 * seconds);
-}
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t count)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, count);
-}
+#include "proto/pairs.h"
 
 void lt_reply_token(struct lt_writer *writer, const struct lt_task *task)
 {
     lt_write_notification(writer, "token");
     lt_write_map(writer, 2);
-    write_count(writer, "id", task->job->request->id);
+    lt_pair_uint(writer, "id", task->job->request->id);
     lt_write_text(writer, "text");
     lt_write_text_bytes(writer, task->piece, task->piece_bytes);
 }
@@ -79,7 +68,7 @@ void lt_reply_spans(struct lt_writer *writer, const struct lt_task *task, bool l
         lt_write_map(writer, 4 + latents);
         lt_write_text(writer, "text");
         lt_reply_token_text(writer, task->served->model, span->tokens, span->count);
-        write_count(writer, "tokens", span->count);
+        lt_pair_uint(writer, "tokens", span->count);
         lt_write_text(writer, "key");
         lt_write_text(writer, key);
         lt_write_text(writer, lt_cache_span_hit(span) ? "tier" : "miss");
@@ -91,10 +80,10 @@ void lt_reply_spans(struct lt_writer *writer, const struct lt_task *task, bool l
 
 static void write_prompt_usage(struct lt_writer *writer, const struct lt_task *task)
 {
-    write_count(writer, "prompt_tokens", task->prompt.count);
-    write_count(writer, "prompt_spans", task->span_count);
-    write_count(writer, "span_hits", task->receipt.hits);
-    write_count(writer, "span_misses", task->receipt.misses);
+    lt_pair_uint(writer, "prompt_tokens", task->prompt.count);
+    lt_pair_uint(writer, "prompt_spans", task->span_count);
+    lt_pair_uint(writer, "span_hits", task->receipt.hits);
+    lt_pair_uint(writer, "span_misses", task->receipt.misses);
 }
 
 void lt_reply_usage(struct lt_writer *writer, const struct lt_task *task)
@@ -102,33 +91,33 @@ void lt_reply_usage(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, "usage");
     lt_write_map(writer, 8);
     write_prompt_usage(writer, task);
-    write_count(writer, "restored_spans", task->receipt.restored_spans);
-    write_count(writer, "refined_spans", task->receipt.refined_spans);
-    write_count(writer, "completion_tokens", task->receipt.completion_tokens);
-    write_count(writer, "completion_spans", task->receipt.completion_spans);
+    lt_pair_uint(writer, "restored_spans", task->receipt.restored_spans);
+    lt_pair_uint(writer, "refined_spans", task->receipt.refined_spans);
+    lt_pair_uint(writer, "completion_tokens", task->receipt.completion_tokens);
+    lt_pair_uint(writer, "completion_spans", task->receipt.completion_spans);
 }
 
 /* Seven pairs. */
 static void write_stage_times(struct lt_writer *writer, const struct lt_task *task)
 {
     const struct lt_receipt *receipt = &task->receipt;
-    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
-    write_milliseconds(writer, "lookup_ms", receipt->lookup);
-    write_milliseconds(writer, "encode_ms", receipt->encode);
-    write_milliseconds(writer, "refine_ms", receipt->refine);
-    write_milliseconds(writer, "mix_ms", receipt->mix);
-    write_milliseconds(writer, "decode_ms", receipt->decode);
-    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+    lt_pair_milliseconds(writer, "tokenize_ms", receipt->tokenize);
+    lt_pair_milliseconds(writer, "lookup_ms", receipt->lookup);
+    lt_pair_milliseconds(writer, "encode_ms", receipt->encode);
+    lt_pair_milliseconds(writer, "refine_ms", receipt->refine);
+    lt_pair_milliseconds(writer, "mix_ms", receipt->mix);
+    lt_pair_milliseconds(writer, "decode_ms", receipt->decode);
+    lt_pair_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
 }
 
 static void write_operations(struct lt_writer *writer, const struct lt_receipt *receipt)
 {
     lt_write_text(writer, "ops");
     lt_write_map(writer, 4);
-    write_count(writer, "encode", receipt->encode_operations);
-    write_count(writer, "refine", receipt->refine_operations);
-    write_count(writer, "mix", receipt->mix_operations);
-    write_count(writer, "decode", receipt->decode_operations);
+    lt_pair_uint(writer, "encode", receipt->encode_operations);
+    lt_pair_uint(writer, "refine", receipt->refine_operations);
+    lt_pair_uint(writer, "mix", receipt->mix_operations);
+    lt_pair_uint(writer, "decode", receipt->decode_operations);
 }
 
 void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
@@ -147,13 +136,13 @@ void lt_reply_generation(struct lt_writer *writer, const struct lt_task *task)
 
     lt_write_text(writer, "timings");
     lt_write_map(writer, 8);
-    write_milliseconds(writer, "ttft_ms", receipt->first_token);
+    lt_pair_milliseconds(writer, "ttft_ms", receipt->first_token);
     write_stage_times(writer, task);
 
     write_operations(writer, receipt);
     lt_write_text(writer, "ops_saved");
     lt_write_map(writer, 1);
-    write_count(writer, "refine", receipt->saved_operations);
+    lt_pair_uint(writer, "refine", receipt->saved_operations);
     lt_reply_spans(writer, task, false);
 }
 
@@ -165,19 +154,19 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
     lt_write_map(writer, 6 + (latents != LT_LATENTS_NONE));
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
-    write_count(writer, "dimension", lt_model_shape(task->served->model)->width);
+    lt_pair_uint(writer, "dimension", lt_model_shape(task->served->model)->width);
     lt_write_text(writer, "usage");
     lt_write_map(writer, 4);
     write_prompt_usage(writer, task);
     lt_write_text(writer, "timings");
     lt_write_map(writer, 4);
-    write_milliseconds(writer, "tokenize_ms", receipt->tokenize);
-    write_milliseconds(writer, "lookup_ms", receipt->lookup);
-    write_milliseconds(writer, "encode_ms", receipt->encode);
-    write_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
+    lt_pair_milliseconds(writer, "tokenize_ms", receipt->tokenize);
+    lt_pair_milliseconds(writer, "lookup_ms", receipt->lookup);
+    lt_pair_milliseconds(writer, "encode_ms", receipt->encode);
+    lt_pair_milliseconds(writer, "total_ms", lt_clock_seconds() - task->job->received);
     lt_write_text(writer, "ops");
     lt_write_map(writer, 1);
-    write_count(writer, "encode", receipt->encode_operations);
+    lt_pair_uint(writer, "encode", receipt->encode_operations);
     if (latents != LT_LATENTS_NONE)
         write_mean(writer, task);
     lt_reply_spans(writer, task, latents == LT_LATENTS_SPANS);
@@ -185,12 +174,10 @@ void lt_reply_encoding(struct lt_writer *writer, const struct lt_task *task)
 
 static void write_score(struct lt_writer *writer, uint64_t bytes, uint64_t tokens, double nats)
 {
-    write_count(writer, "bytes", bytes);
-    write_count(writer, "tokens", tokens);
-    lt_write_text(writer, "nats");
-    lt_write_real(writer, nats);
-    lt_write_text(writer, "bits_per_byte");
-    lt_write_real(writer, nats / M_LN2 / (double)bytes);
+    lt_pair_uint(writer, "bytes", bytes);
+    lt_pair_uint(writer, "tokens", tokens);
+    lt_pair_real(writer, "nats", nats);
+    lt_pair_real(writer, "bits_per_byte", nats / M_LN2 / (double)bytes);
 }
 
 void lt_reply_score(struct lt_writer *writer, const struct lt_task *task)
@@ -209,7 +196,7 @@ void lt_reply_score(struct lt_writer *writer, const struct lt_task *task)
     lt_write_text(writer, "model");
     lt_write_text(writer, lt_model_name(task->served->model));
     write_score(writer, bytes, tokens, nats);
-    write_count(writer, "pieces", task->scoring.pieces);
+    lt_pair_uint(writer, "pieces", task->scoring.pieces);
     lt_write_text(writer, "segments");
     lt_write_array(writer, (uint32_t)request->segment_count);
     for (size_t i = 0; i < request->segment_count; i++) {

@@ -8,29 +8,9 @@
 #include "kernels/islet.h"
 #include "proto/alloc.h"
 #include "proto/messages.h"
+#include "proto/pairs.h"
 #include "storage/namespaces.h"
 #include "storage/pins.h"
-
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
-
-static void write_number(struct lt_writer *writer, const char *name, double value)
-{
-    lt_write_text(writer, name);
-    lt_write_real(writer, value);
-}
-
-static void write_string(struct lt_writer *writer, const char *name, const char *value)
-{
-    lt_write_text(writer, name);
-    if (value)
-        lt_write_text(writer, value);
-    else
-        lt_write_nil(writer);
-}
 
 typedef uint64_t (*counter_value)(const struct lt_counters *counters, enum lt_counter counter);
 
@@ -50,15 +30,15 @@ static void write_counters(struct lt_writer *writer, const struct lt_counters *c
     for (int i = 0; i < LT_COUNTER_COUNT; i++) {
         enum lt_counter counter = (enum lt_counter)i;
         if (counter == LT_COUNTER_ENCODE_MICROSECONDS)
-            write_number(writer, "encode_seconds", 1e-6 * (double)value(counters, counter));
+            lt_pair_real(writer, "encode_seconds", 1e-6 * (double)value(counters, counter));
         else if (counter == LT_COUNTER_UPTIME_SECONDS)
-            write_number(writer, "uptime_s", uptime);
+            lt_pair_real(writer, "uptime_s", uptime);
         else
-            write_count(writer, lt_counter_name(counter), value(counters, counter));
+            lt_pair_uint(writer, lt_counter_name(counter), value(counters, counter));
     }
     uint64_t lookups = value(counters, LT_COUNTER_SPAN_LOOKUPS), hits = value(counters, LT_COUNTER_SPAN_HITS);
-    write_number(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
-    write_number(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+    lt_pair_real(writer, "hit_rate", lookups ? (double)hits / (double)lookups : 0);
+    lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
 }
 
 /* Ten pairs, and what they make together. */
@@ -68,8 +48,8 @@ static void write_namespace_counters(struct lt_writer *writer, const struct lt_c
     uint64_t hits =
         values[LT_NAMESPACE_HITS_MEMORY] + values[LT_NAMESPACE_HITS_DISK] + values[LT_NAMESPACE_HITS_JOINED];
     for (int i = 0; i < LT_NAMESPACE_COUNTERS; i++)
-        write_count(writer, lt_namespace_counter_name((enum lt_namespace_counter)i), values[i]);
-    write_number(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
+        lt_pair_uint(writer, lt_namespace_counter_name((enum lt_namespace_counter)i), values[i]);
+    lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
 }
 
 static void write_namespaces(struct lt_writer *writer, const struct lt_server *server)
@@ -80,10 +60,10 @@ static void write_namespaces(struct lt_writer *writer, const struct lt_server *s
     lt_write_array(writer, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
         lt_write_map(writer, 5 + LT_NAMESPACE_COUNTERS + 1);
-        write_string(writer, "name", usages[i].space.name);
-        write_count(writer, "entries", usages[i].entries);
-        write_count(writer, "bytes", usages[i].bytes);
-        write_count(writer, "quota_bytes", usages[i].space.quota_bytes);
+        lt_pair_text(writer, "name", usages[i].space.name);
+        lt_pair_uint(writer, "entries", usages[i].entries);
+        lt_pair_uint(writer, "bytes", usages[i].bytes);
+        lt_pair_uint(writer, "quota_bytes", usages[i].space.quota_bytes);
         write_namespace_counters(writer, &server->counters, usages[i].counts);
         lt_write_text(writer, "lifetime");
         lt_write_map(writer, LT_NAMESPACE_COUNTERS + 1);
@@ -103,17 +83,17 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     lt_store_pinned(server->store, &pinned, &pinned_bytes);
     lt_write_map(writer, SHARED_FIELDS + 13);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
-    write_count(writer, "store_entries", store.entries);
-    write_count(writer, "store_bytes", store.bytes);
-    write_count(writer, "store_budget_bytes", store.budget_bytes);
-    write_count(writer, "store_in_memory", store.memory_entries);
-    write_count(writer, "store_waiting", store.waiting);
-    write_count(writer, "store_pinned", pinned);
-    write_count(writer, "store_pinned_bytes", pinned_bytes);
-    write_count(writer, "store_corrupt", store.corrupt);
-    write_count(writer, "store_write_failures", store.write_failures);
-    write_count(writer, "connections", server->session_count);
-    write_count(writer, "running", server->job_count);
+    lt_pair_uint(writer, "store_entries", store.entries);
+    lt_pair_uint(writer, "store_bytes", store.bytes);
+    lt_pair_uint(writer, "store_budget_bytes", store.budget_bytes);
+    lt_pair_uint(writer, "store_in_memory", store.memory_entries);
+    lt_pair_uint(writer, "store_waiting", store.waiting);
+    lt_pair_uint(writer, "store_pinned", pinned);
+    lt_pair_uint(writer, "store_pinned_bytes", pinned_bytes);
+    lt_pair_uint(writer, "store_corrupt", store.corrupt);
+    lt_pair_uint(writer, "store_write_failures", store.write_failures);
+    lt_pair_uint(writer, "connections", server->session_count);
+    lt_pair_uint(writer, "running", server->job_count);
     write_namespaces(writer, server);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
@@ -138,7 +118,7 @@ static void write_limits(struct lt_writer *writer)
     lt_write_text(writer, "limits");
     lt_write_map(writer, sizeof limits / sizeof *limits);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-        write_count(writer, limits[i].name, limits[i].value);
+        lt_pair_uint(writer, limits[i].name, limits[i].value);
 }
 
 void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
@@ -146,24 +126,24 @@ void lt_report_info(struct lt_writer *writer, const struct lt_server *server)
     struct lt_store_stats store;
     lt_store_stats(server->store, &store);
     lt_write_map(writer, 12);
-    write_string(writer, "version", LT_VERSION);
-    write_count(writer, "protocol", LT_PROTOCOL_VERSION);
-    write_count(writer, "pid", (uint64_t)getpid());
-    write_number(writer, "uptime_s", lt_clock_seconds() - server->started);
+    lt_pair_text(writer, "version", LT_VERSION);
+    lt_pair_uint(writer, "protocol", LT_PROTOCOL_VERSION);
+    lt_pair_uint(writer, "pid", (uint64_t)getpid());
+    lt_pair_real(writer, "uptime_s", lt_clock_seconds() - server->started);
     lt_write_text(writer, "store");
     lt_write_map(writer, 5);
-    write_string(writer, "path", server->config->store);
-    write_count(writer, "bytes", store.bytes);
-    write_count(writer, "budget_bytes", store.budget_bytes);
-    write_string(writer, "durability", lt_durability_name(server->config->durability));
-    write_string(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
-    write_string(writer, "socket", server->config->socket);
-    write_string(writer, "listen", server->config->listen);
-    write_string(writer, "http", server->config->http);
-    write_string(writer, "compute_kernel", lt_compute_kernel());
-    write_count(writer, "threads", server->threads);
+    lt_pair_text(writer, "path", server->config->store);
+    lt_pair_uint(writer, "bytes", store.bytes);
+    lt_pair_uint(writer, "budget_bytes", store.budget_bytes);
+    lt_pair_text(writer, "durability", lt_durability_name(server->config->durability));
+    lt_pair_text(writer, "latent_type", lt_latent_type_name(server->config->latent_type));
+    lt_pair_text(writer, "socket", server->config->socket);
+    lt_pair_text(writer, "listen", server->config->listen);
+    lt_pair_text(writer, "http", server->config->http);
+    lt_pair_text(writer, "compute_kernel", lt_compute_kernel());
+    lt_pair_uint(writer, "threads", server->threads);
     write_limits(writer);
-    write_string(writer, "default_model", lt_model_name(server->models[0]));
+    lt_pair_text(writer, "default_model", lt_model_name(server->models[0]));
 }
 
 static void write_fingerprint(struct lt_writer *writer, const char *name, const struct lt_model *model,
@@ -171,27 +151,26 @@ static void write_fingerprint(struct lt_writer *writer, const char *name, const 
 {
     char digits[2 * LT_FINGERPRINT_BYTES + 1];
     sodium_bin2hex(digits, sizeof digits, fingerprint, LT_FINGERPRINT_BYTES);
-    write_string(writer, name, lt_model_has_encoder(model) ? digits : NULL);
+    lt_pair_text(writer, name, lt_model_has_encoder(model) ? digits : NULL);
 }
 
 static void write_model(struct lt_writer *writer, const struct lt_model *model, bool is_default)
 {
     const struct lt_model_shape *shape = lt_model_shape(model);
     lt_write_map(writer, 13);
-    write_string(writer, "name", lt_model_name(model));
-    write_string(writer, "architecture", lt_model_architecture(model));
-    write_count(writer, "parameters", lt_model_parameters(model));
-    write_count(writer, "file_bytes", lt_model_file_bytes(model));
-    write_count(writer, "width", shape->width);
-    write_count(writer, "context_tokens", shape->context);
-    write_count(writer, "trained_tokens", shape->trained);
-    write_count(writer, "vocabulary", shape->vocabulary);
-    write_count(writer, "span_minimum", shape->span_minimum);
-    write_count(writer, "span_maximum", shape->span_maximum);
+    lt_pair_text(writer, "name", lt_model_name(model));
+    lt_pair_text(writer, "architecture", lt_model_architecture(model));
+    lt_pair_uint(writer, "parameters", lt_model_parameters(model));
+    lt_pair_uint(writer, "file_bytes", lt_model_file_bytes(model));
+    lt_pair_uint(writer, "width", shape->width);
+    lt_pair_uint(writer, "context_tokens", shape->context);
+    lt_pair_uint(writer, "trained_tokens", shape->trained);
+    lt_pair_uint(writer, "vocabulary", shape->vocabulary);
+    lt_pair_uint(writer, "span_minimum", shape->span_minimum);
+    lt_pair_uint(writer, "span_maximum", shape->span_maximum);
     write_fingerprint(writer, "encoder_fingerprint", model, lt_model_encoder_fingerprint(model));
     write_fingerprint(writer, "refiner_fingerprint", model, lt_model_refiner_fingerprint(model));
-    lt_write_text(writer, "default");
-    lt_write_bool(writer, is_default);
+    lt_pair_bool(writer, "default", is_default);
 }
 
 void lt_report_models(struct lt_writer *writer, const struct lt_server *server)

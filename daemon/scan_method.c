@@ -7,6 +7,7 @@
 #include "daemon/models.h"
 #include "daemon/reply.h"
 #include "proto/alloc.h"
+#include "proto/pairs.h"
 #include "storage/listing.h"
 #include "storage/pins.h"
 
@@ -36,12 +37,6 @@ static int take(void *context, const struct lt_listed *listed)
     return LT_OK;
 }
 
-static void write_count(struct lt_writer *writer, const char *name, uint64_t value)
-{
-    lt_write_text(writer, name);
-    lt_write_uint(writer, value);
-}
-
 static void write_key(struct lt_writer *writer, const char *name, const struct lt_span_key *key)
 {
     char text[2 * LT_SPAN_KEY_BYTES + 1];
@@ -69,12 +64,12 @@ static void write_sound(struct lt_writer *writer, const struct lt_server *server
         lt_write_text(writer, lt_model_name(model));
     else
         lt_write_nil(writer);
-    write_count(writer, "tokens", record->token_count);
+    lt_pair_uint(writer, "tokens", record->token_count);
     lt_write_text(writer, "type");
     lt_write_text(writer, lt_latent_type_name(record->type));
     lt_write_text(writer, "namespace");
     lt_write_text(writer, space.name);
-    write_count(writer, "age_s", now > record->created ? now - record->created : 0);
+    lt_pair_uint(writer, "age_s", now > record->created ? now - record->created : 0);
     lt_write_text(writer, "expires_in_s");
     if (record->expires)
         lt_write_uint(writer, record->expires > now ? record->expires - now : 0);
@@ -86,11 +81,9 @@ static void write_record(struct lt_writer *writer, const struct lt_server *serve
 {
     lt_write_map(writer, told->sound ? 11 : 4);
     write_key(writer, "key", &told->key);
-    write_count(writer, "bytes", told->bytes);
-    lt_write_text(writer, "pinned");
-    lt_write_bool(writer, lt_store_has_pin(server->store, &told->key));
-    lt_write_text(writer, "sound");
-    lt_write_bool(writer, told->sound);
+    lt_pair_uint(writer, "bytes", told->bytes);
+    lt_pair_bool(writer, "pinned", lt_store_has_pin(server->store, &told->key));
+    lt_pair_bool(writer, "sound", told->sound);
     if (told->sound)
         write_sound(writer, server, told);
 }

@@ -168,8 +168,8 @@ static void on_second(uv_timer_t *timer)
         next = session->next;
         lt_session_tick(session, now);
     }
-    lt_background_tick(server);
     accept_waiting(server);
+    lt_background_tick(server);
     if (server->http && server->http->daemon)
         lt_http_tick(server->http, now);
     if (server->stopping && now > server->stop_deadline) {

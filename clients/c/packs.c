@@ -3,12 +3,7 @@
 
 #include "clients/c/call.h"
 #include "proto/alloc.h"
-
-static void write_pair(struct lt_writer *writer, const char *name, const char *value)
-{
-    lt_write_text(writer, name);
-    lt_write_text(writer, value);
-}
+#include "proto/pairs.h"
 
 static int begin_export(struct latent *latent, const char *model, struct latent_reply **ret_reply)
 {
@@ -16,9 +11,9 @@ static int begin_export(struct latent *latent, const char *model, struct latent_
     call_begin(&call, latent, "export.begin");
     lt_write_map(&call.writer, (model != NULL) + (*latent->space != 0));
     if (model)
-        write_pair(&call.writer, "model", model);
+        lt_pair_text(&call.writer, "model", model);
     if (*latent->space)
-        write_pair(&call.writer, "namespace", latent->space);
+        lt_pair_text(&call.writer, "namespace", latent->space);
     return call_finish(&call, NULL, ret_reply);
 }
 
@@ -87,7 +82,7 @@ static int end_import(struct latent *latent, struct latent_reply **ret_reply)
     call_begin(&call, latent, "import.end");
     lt_write_map(&call.writer, (*latent->space != 0) + (latent->ttl_seconds != LATENT_TTL_DEFAULT));
     if (*latent->space)
-        write_pair(&call.writer, "namespace", latent->space);
+        lt_pair_text(&call.writer, "namespace", latent->space);
     if (latent->ttl_seconds != LATENT_TTL_DEFAULT) {
         lt_write_text(&call.writer, "ttl_s");
         lt_write_uint(&call.writer, latent->ttl_seconds);
