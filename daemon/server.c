@@ -15,6 +15,7 @@
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
+#define ALARM_SECONDS 60.0 /* between two lines of the log about the same */
 
 static void wake_from_engine(void *context)
 {
@@ -46,13 +47,14 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-/* The store is still to be closed: a signal that is sent again must not end the process before that. */
-static void close_signal(uv_signal_t *handle, int number)
+void lt_server_hold_signals(bool hold)
 {
-    if (uv_is_closing((uv_handle_t *)handle))
-        return;
-    close_handle((uv_handle_t *)handle);
-    signal(number, SIG_IGN);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
 }
 
 static void close_if_done(struct lt_server *server)
@@ -71,9 +73,11 @@ static void close_if_done(struct lt_server *server)
         lt_http_close(server->http);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
-    close_signal(&server->terminate, SIGTERM);
-    close_signal(&server->interrupt, SIGINT);
-    close_signal(&server->hangup, SIGHUP);
+    /* The store is still to be closed: a signal that is sent again must not end the process before that. */
+    lt_server_hold_signals(true);
+    close_handle((uv_handle_t *)&server->terminate);
+    close_handle((uv_handle_t *)&server->interrupt);
+    close_handle((uv_handle_t *)&server->hangup);
 }
 
 void lt_server_stop(struct lt_server *server)
@@ -153,6 +157,26 @@ static void on_minute(struct lt_server *server)
     lt_store_check_readers(server->store);
 }
 
+/* One line when writing begins to fail, and one when it works again. On a disk that is almost full it comes and goes,
+ * so the former comes once in a while only. */
+static void watch_store(struct lt_server *server, const struct lt_store_stats *store, double now)
+{
+    const char *path = server->config->store;
+    bool lost = store->write_error == LT_ESTORE, told_lately = now - server->alarm_told < ALARM_SECONDS;
+    if (store->write_error == server->store_alarm || (store->write_error != LT_OK && !lost && told_lately))
+        return;
+    server->store_alarm = store->write_error;
+    if (store->write_error == LT_OK) {
+        lt_log(LT_LOG_INFO, "the store %s can be written again; %llu groups of latents could not, so far", path,
+               (unsigned long long)store->write_failures);
+        return;
+    }
+    server->alarm_told = now;
+    lt_log(LT_LOG_ERROR, "the store %s %s (%s): prompts are answered, but new latents are not kept until %s", path,
+           lost ? "was removed or is damaged" : "cannot be written", lt_error_message(store->write_error),
+           lost ? "latentd is restarted" : "it can");
+}
+
 static void on_second(uv_timer_t *timer)
 {
     struct lt_server *server = timer->data;
@@ -162,6 +186,7 @@ static void on_second(uv_timer_t *timer)
     if (++server->seconds % 60 == 0)
         on_minute(server);
     lt_store_stats(server->store, &store);
+    watch_store(server, &store, now);
     lt_count(&server->counters, LT_COUNTER_EVICTIONS,
              store.evictions - lt_counters_value(&server->counters, LT_COUNTER_EVICTIONS));
     for (struct lt_session *session = server->sessions, *next; session; session = next) {
@@ -229,6 +254,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
     server->started = lt_clock_seconds();
+    server->alarm_told = server->started - ALARM_SECONDS;
     server->started_at = time(NULL);
     signal(SIGPIPE, SIG_IGN);
     int failed = uv_loop_init(&server->loop);
@@ -269,6 +295,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 
 void lt_server_run(struct lt_server *server)
 {
+    lt_server_hold_signals(false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
     lt_http_destroy(server->http);

@@ -47,6 +47,8 @@ struct lt_server {
     bool stopping;
     double stop_deadline; /* after it, jobs are cancelled and sessions closed */
     uint64_t seconds;     /* timer ticks */
+    int store_alarm;      /* what the log was told last of the store's writing: LT_OK or an error */
+    double alarm_told;    /* when an error was */
 };
 
 /* Of the time since the start, what the lifetime counter does not have yet: it is told once a minute. */
@@ -54,6 +56,10 @@ static inline uint64_t lt_server_seconds_uncounted(const struct lt_server *serve
 {
     return server->seconds % 60;
 }
+
+/* Keeps SIGTERM, SIGINT and SIGHUP from this thread, or lets them come. Threads inherit it: held from the beginning of
+ * the program on, only the loop takes them, while it runs. */
+void lt_server_hold_signals(bool hold);
 
 /* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
  * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */

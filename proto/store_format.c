@@ -20,6 +20,8 @@ int lt_store_format_code(int lmdb_code)
         return LT_EFULL;
     case MDB_READERS_FULL:
         return LT_EBUSY;
+    case MDB_PANIC: /* a meta page could not be written: LMDB does nothing more until it is opened anew */
+        return LT_ESTORE;
     default:
         return LT_EIO;
     }

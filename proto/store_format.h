@@ -53,7 +53,8 @@ int lt_store_format_find(MDB_txn *transaction, MDB_dbi index, const struct lt_sp
  * is a SIGBUS. LT_ESTORE with the reason. */
 int lt_store_format_check_length(const char *folder, MDB_env *env, struct lt_error *error);
 
-/* An error code of LMDB as one of ours: LT_ENOMEM, LT_EFULL, LT_EBUSY (no reader slot), LT_ENOTFOUND or LT_EIO. */
+/* An error code of LMDB as one of ours: LT_ENOMEM, LT_EFULL, LT_EBUSY (no reader slot), LT_ENOTFOUND, LT_ESTORE
+ * (nothing works until it is opened anew) or LT_EIO. */
 int lt_store_format_code(int lmdb_code);
 
 /* Says why LMDB could not open `folder`: LT_ESTORE, LT_ENOMEM. */

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "storage/pages.h"
+
 #define PATH_BYTES 4096
 #define MAP_SLACK (64ull << 20)
+#define READER_TABLE_BYTES (64 * (LT_STORE_READERS_MAX + 2)) /* lock.mdb: its head, and 64 bytes a reader */
 
 /* --- one daemon a store --- */
 
@@ -34,13 +37,28 @@ static int take_lock(const char *path, int *ret_lock, struct lt_error *error)
     int code = LT_OK;
     if (flock(lock, LOCK_EX | LOCK_NB) != 0)
         code = fail_locked(path, lock, error);
-    else if (ftruncate(lock, 0) != 0 || dprintf(lock, "%ld\n", (long)getpid()) < 0)
-        code = lt_fail(error, LT_ESTORE, "cannot write %s: %s", file, strerror(errno));
+    else if (ftruncate(lock, 0) == 0)
+        (void)dprintf(lock, "%ld\n", (long)getpid()); /* says who it is; what counts is the lock, on a full disk, too */
     if (code)
         close(lock);
     else
         *ret_lock = lock;
     return code;
+}
+
+/* LMDB maps its reader table and makes the file by its length only. On a full disk the first process to touch a page of
+ * it would be ended by SIGBUS, so its blocks are reserved first. No process may open the file while it has an LMDB
+ * environment there: closing it would drop LMDB's locks. */
+static int reserve_readers(const char *path, struct lt_error *error)
+{
+    char file[PATH_BYTES];
+    snprintf(file, sizeof file, "%s/lock.mdb", path);
+    int descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return lt_fail(error, LT_ESTORE, "cannot open %s: %s", file, strerror(errno));
+    int failed = posix_fallocate(descriptor, 0, READER_TABLE_BYTES);
+    close(descriptor);
+    return failed ? lt_fail(error, LT_ESTORE, "cannot make room for %s: %s", file, strerror(failed)) : LT_OK;
 }
 
 /* --- LMDB --- */
@@ -164,6 +182,10 @@ int lt_environment_open(const struct lt_store_options *options, struct lt_enviro
         return lt_fail(error, LT_ESTORE, "cannot make the store %s: %s", options->path, strerror(errno));
     int code = take_lock(options->path, &environment.lock, error);
     if (code == LT_OK)
+        code = lt_pages_check(options->path, error);
+    if (code == LT_OK)
+        code = reserve_readers(options->path, error);
+    if (code == LT_OK)
         code = make_env(options, &environment, error);
     if (code == LT_OK)
         code = open_databases(options->path, &environment, error);
@@ -194,6 +216,15 @@ static int add_used(const struct lt_environment *environment, MDB_txn *transacti
     *bytes += (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * environment->page_bytes;
     *ret_entries = stat.ms_entries;
     return LT_OK;
+}
+
+int lt_environment_check_file(const struct lt_environment *environment)
+{
+    struct stat file;
+    int descriptor;
+    if (mdb_env_get_fd(environment->env, &descriptor) != 0 || fstat(descriptor, &file) != 0)
+        return LT_EIO;
+    return file.st_nlink ? LT_OK : LT_ESTORE;
 }
 
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,

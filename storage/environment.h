@@ -41,6 +41,9 @@ int lt_environment_open(const struct lt_store_options *options, struct lt_enviro
                         struct lt_error *error);
 void lt_environment_close(struct lt_environment *environment);
 
+/* LT_ESTORE if data.mdb was removed: what is written to it then is gone with this process. LT_EIO. */
+int lt_environment_check_file(const struct lt_environment *environment);
+
 /* Bytes of the pages that all databases use, as this transaction sees them. LT_EIO. */
 int lt_environment_used(const struct lt_environment *environment, MDB_txn *transaction, uint64_t *ret_bytes,
                         uint64_t *ret_entries);

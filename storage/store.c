@@ -351,6 +351,7 @@ void lt_store_stats(struct lt_store *store, struct lt_store_stats *ret_stats)
         .corrupt = atomic_load(&store->corrupt),
         .commits = atomic_load(&store->commits),
         .write_failures = atomic_load(&store->write_failures),
+        .write_error = atomic_load(&store->write_error),
     };
 }
 

@@ -149,7 +149,9 @@ int lt_writer_commit(struct lt_store *store, MDB_txn *transaction)
 {
     uint64_t used = 0, entries = 0;
     struct lt_gone *gone = &store->gone;
-    int code = lt_environment_used(&store->environment, transaction, &used, &entries);
+    int code = lt_environment_check_file(&store->environment);
+    if (code == LT_OK)
+        code = lt_environment_used(&store->environment, transaction, &used, &entries);
     if (code) {
         lt_writer_abort(store, transaction);
         return code;
@@ -269,6 +271,8 @@ void *lt_writer_run(void *context)
             lt_store_check_readers(store);
             code = write_group(store, first, count, changes);
         }
+        if (!idle)
+            atomic_store(&store->write_error, code);
         if (code) {
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)

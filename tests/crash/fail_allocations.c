@@ -3,6 +3,7 @@
  * what was left of the number before: 0 if that allocation has failed. */
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 
 static void *obey(void *context)
 {
+    sigset_t all; /* signals are the daemon's */
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
     int listener = *(int *)context, connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     FILE *lines = connection < 0 ? NULL : fdopen(connection, "r+");
     char line[32];

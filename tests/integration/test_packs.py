@@ -1,6 +1,5 @@
 """export and import: latents move to another daemon, and nothing that is damaged, foreign or too large gets in."""
 
-import contextlib
 import json
 import os
 import signal
@@ -42,9 +41,11 @@ def take(connection, data, **options):
 def files(daemon):
     """What stands in the store's folder, and what is open there without a name."""
     open_files = []
-    for descriptor in os.listdir(f"/proc/{daemon.process.pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-            open_files.append(os.readlink(f"/proc/{daemon.process.pid}/fd/{descriptor}"))
+    for fd in os.listdir(f"/proc/{daemon.process.pid}/fd"):
+        try:
+            open_files.append(os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}"))
+        except FileNotFoundError:
+            continue  # closed meanwhile
     return sorted(os.listdir(daemon.store)), [name for name in open_files if "pack-" in name]
 
 

@@ -210,6 +210,59 @@ static void what_was_flushed_survives_kill(void **state)
     lt_store_close(store);
 }
 
+/* A child that holds a snapshot until it is killed, so that no page can be used again. */
+static pid_t hold_a_snapshot(void)
+{
+    int ends[2];
+    char ready;
+    assert_int_equal(pipe(ends), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        MDB_env *env;
+        MDB_txn *transaction;
+        if (mdb_env_create(&env) || mdb_env_open(env, path, MDB_RDONLY, 0600) ||
+            mdb_txn_begin(env, NULL, MDB_RDONLY, &transaction) || write(ends[1], "r", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &ready, 1), 1);
+    close(ends[0]);
+    return child;
+}
+
+static void a_full_map_costs_groups_and_heals(void **state)
+{
+    (void)state;
+    struct lt_store *store = open_with(LT_STORE_BYTES_MIN, 0);
+    assert_int_equal(put(store, 0), LT_OK);
+    assert_int_equal(lt_store_flush(store), LT_OK);
+    pid_t child = hold_a_snapshot();
+    struct lt_store_stats stats = {0};
+    uint32_t number = 1;
+    for (; !stats.write_failures; number++) {
+        assert_true(number < 1000000);
+        assert_int_equal(put(store, number), LT_OK);
+        if (number % 4000 == 0)
+            (void)lt_store_flush(store);
+        lt_store_stats(store, &stats);
+    }
+    assert_int_equal(stats.write_error, LT_EFULL);
+    assert_int_equal(put(store, 0), LT_OK);
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    (void)lt_store_flush(store); /* what was under way may have failed still */
+    assert_int_equal(put(store, number), LT_OK);
+    assert_int_equal(lt_store_flush(store), LT_OK);
+    lt_store_stats(store, &stats);
+    assert_int_equal(stats.write_error, LT_OK);
+    assert_true(stats.bytes <= stats.budget_bytes);
+    assert_int_equal(get(store, number), LT_LOOKUP_HIT_DISK);
+    lt_store_close(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +272,7 @@ int main(void)
         IN_A_FOLDER(what_is_no_store_is_refused),
         IN_A_FOLDER(readers_beside_the_writer),
         IN_A_FOLDER(what_was_flushed_survives_kill),
+        IN_A_FOLDER(a_full_map_costs_groups_and_heals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
