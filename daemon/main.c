@@ -122,10 +122,10 @@ static void keep_freed_memory(void)
 
 static int serve(const struct lt_config *config)
 {
-    struct lt_server server = {.config = config};
+    static struct lt_server server;
+    server.config = config;
     struct lt_error error = {0};
     keep_freed_memory();
-    lt_server_hold_signals(true);
     lt_log_set_level(config->log_level);
     server.threads = config->threads ? (uint32_t)config->threads : processors();
     int code = sodium_init() < 0 ? lt_fail(&error, LT_EINTERNAL, "libsodium cannot start") : LT_OK;

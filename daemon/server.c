@@ -47,16 +47,6 @@ static void close_handle(uv_handle_t *handle)
         uv_close(handle, NULL);
 }
 
-void lt_server_hold_signals(bool hold)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &signals, NULL);
-}
-
 static void close_if_done(struct lt_server *server)
 {
     if (!server->stopping || server->job_count)
@@ -73,11 +63,6 @@ static void close_if_done(struct lt_server *server)
         lt_http_close(server->http);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
-    /* The store is still to be closed: a signal that is sent again must not end the process before that. */
-    lt_server_hold_signals(true);
-    close_handle((uv_handle_t *)&server->terminate);
-    close_handle((uv_handle_t *)&server->interrupt);
-    close_handle((uv_handle_t *)&server->hangup);
 }
 
 void lt_server_stop(struct lt_server *server)
@@ -157,24 +142,31 @@ static void on_minute(struct lt_server *server)
     lt_store_check_readers(server->store);
 }
 
+static void tell_failure(struct lt_server *server, int code, double now)
+{
+    bool lost = code == LT_ESTORE;
+    if (code == server->store_alarm || (!lost && now - server->alarm_told < ALARM_SECONDS))
+        return;
+    server->store_alarm = code;
+    server->alarm_told = now;
+    lt_log(LT_LOG_ERROR, "the store %s %s (%s): prompts are answered, but new latents are not kept until %s",
+           server->config->store, lost ? "was removed or is damaged" : "cannot be written", lt_error_message(code),
+           lost ? "latentd is restarted" : "it can");
+}
+
 /* One line when writing begins to fail, and one when it works again. On a disk that is almost full it comes and goes,
  * so the former comes once in a while only. */
 static void watch_store(struct lt_server *server, const struct lt_store_stats *store, double now)
 {
-    const char *path = server->config->store;
-    bool lost = store->write_error == LT_ESTORE, told_lately = now - server->alarm_told < ALARM_SECONDS;
-    if (store->write_error == server->store_alarm || (store->write_error != LT_OK && !lost && told_lately))
-        return;
-    server->store_alarm = store->write_error;
-    if (store->write_error == LT_OK) {
-        lt_log(LT_LOG_INFO, "the store %s can be written again; %llu groups of latents could not, so far", path,
-               (unsigned long long)store->write_failures);
-        return;
+    if (store->write_failures != server->store_failures) {
+        tell_failure(server, store->write_error, now);
+    } else if (server->store_alarm && store->commits != server->store_commits) {
+        lt_log(LT_LOG_INFO, "the store %s can be written again; %llu groups of latents could not, so far",
+               server->config->store, (unsigned long long)store->write_failures);
+        server->store_alarm = LT_OK;
     }
-    server->alarm_told = now;
-    lt_log(LT_LOG_ERROR, "the store %s %s (%s): prompts are answered, but new latents are not kept until %s", path,
-           lost ? "was removed or is damaged" : "cannot be written", lt_error_message(store->write_error),
-           lost ? "latentd is restarted" : "it can");
+    server->store_failures = store->write_failures;
+    server->store_commits = store->commits;
 }
 
 static void on_second(uv_timer_t *timer)
@@ -234,6 +226,9 @@ static int start_handles(struct lt_server *server)
         failed = uv_signal_start(&server->interrupt, on_stop_signal, SIGINT);
     if (!failed)
         failed = uv_signal_start(&server->hangup, on_hangup, SIGHUP);
+    uv_unref((uv_handle_t *)&server->terminate);
+    uv_unref((uv_handle_t *)&server->interrupt);
+    uv_unref((uv_handle_t *)&server->hangup);
     return failed;
 }
 
@@ -295,10 +290,13 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
 
 void lt_server_run(struct lt_server *server)
 {
-    lt_server_hold_signals(false);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
     lt_http_destroy(server->http);
     lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
-    uv_loop_close(&server->loop);
+    /* The store is still to be closed. Closing libuv's handles of signals, and so its loop, would give the signals back
+     * their power to end the process. */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }

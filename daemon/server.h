@@ -45,10 +45,11 @@ struct lt_server {
     size_t transfer_count;             /* packs on their way */
     size_t upload_bytes;               /* of documents on their way in, here and in the engine */
     bool stopping;
-    double stop_deadline; /* after it, jobs are cancelled and sessions closed */
-    uint64_t seconds;     /* timer ticks */
-    int store_alarm;      /* what the log was told last of the store's writing: LT_OK or an error */
-    double alarm_told;    /* when an error was */
+    double stop_deadline;                   /* after it, jobs are cancelled and sessions closed */
+    uint64_t seconds;                       /* timer ticks */
+    uint64_t store_failures, store_commits; /* of the store, as of the second before */
+    int store_alarm;                        /* what the log was told last of the store's writing: LT_OK or an error */
+    double alarm_told;                      /* when an error was */
 };
 
 /* Of the time since the start, what the lifetime counter does not have yet: it is told once a minute. */
@@ -57,15 +58,12 @@ static inline uint64_t lt_server_seconds_uncounted(const struct lt_server *serve
     return server->seconds % 60;
 }
 
-/* Keeps SIGTERM, SIGINT and SIGHUP from this thread, or lets them come. Threads inherit it: held from the beginning of
- * the program on, only the loop takes them, while it runs. */
-void lt_server_hold_signals(bool hold);
-
 /* Opens sockets and starts the engine. Models, store, config, threads and counters are set by the caller. LT_EADDRESS,
  * LT_ECONFIG, LT_EIO, LT_ENOMEM with the reason. On failure nothing is left open. */
 int lt_server_start(struct lt_server *server, struct lt_error *error);
 
-/* Runs until stopped; then everything that lt_server_start made is closed. */
+/* Runs until stopped; then everything that lt_server_start made is closed, but for the loop, which needs the server
+ * until the process ends, as signals are ignored from then on. */
 void lt_server_run(struct lt_server *server);
 
 /* Begins a graceful stop: no new work; what runs may finish until a deadline. */

@@ -47,7 +47,7 @@ struct lt_store {
     atomic_bool lifetime_changed;
     atomic_uint_fast64_t entries, bytes; /* as of the last commit */
     atomic_uint_fast64_t corrupt, commits, write_failures;
-    atomic_int write_error; /* of the last group */
+    atomic_int write_error; /* of the last group that failed */
 };
 
 /* Reads the lifetime counters and the sizes. LT_EIO. */

@@ -111,8 +111,8 @@ struct lt_store_stats {
     uint64_t corrupt;        /* records that failed their check, since open */
     uint64_t commits;        /* since open */
     uint64_t write_failures; /* groups that could not be written, since open */
-    int write_error; /* of the last group: LT_OK, or LT_EFULL, LT_EIO, LT_ENOMEM: the next one may succeed; LT_ESTORE:
-                        none will, until the store is opened anew */
+    int write_error; /* of the last such group: LT_EFULL, LT_EIO, LT_ENOMEM: the next one may succeed; LT_ESTORE: none
+                        will until the store is opened anew. LT_OK if there was none */
 };
 void lt_store_stats(struct lt_store *store, struct lt_store_stats *ret_stats);
 

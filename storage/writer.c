@@ -271,9 +271,8 @@ void *lt_writer_run(void *context)
             lt_store_check_readers(store);
             code = write_group(store, first, count, changes);
         }
-        if (!idle)
-            atomic_store(&store->write_error, code);
         if (code) {
+            atomic_store(&store->write_error, code);
             atomic_fetch_add(&store->write_failures, 1);
             if (counted)
                 atomic_store(&store->lifetime_changed, true);

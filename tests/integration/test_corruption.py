@@ -14,8 +14,20 @@ sys.path.append(str(ROOT / "tests" / "crash"))
 from load import Copy, put, text, wait_until_written  # noqa: E402
 
 SEEDS = int(os.environ.get("LATENTD_CRASH_FLIPS", 30))
-PAGE = 4096
+PAGE, MIB = 4096, 1 << 20
 PROMPT = "Why did the King's daughter go to the sea?"
+
+
+def used(store):
+    """The file without the hole at its end."""
+    data = (store / "data.mdb").read_bytes().rstrip(b"\0")
+    return data + bytes(-len(data) % PAGE)
+
+
+def write(store, data):
+    with open(store / "data.mdb", "wb") as file:
+        file.write(data)
+        file.truncate(2 * 64 * MIB)
 
 
 def flip(data, generator):
@@ -61,11 +73,11 @@ def test_flipped_bits(make_daemon):
         answer = generate(connection, PROMPT)["text"]
         wait_until_written(connection)
     assert daemon.stop() == 0
-    data, refused, healed = (daemon.store / "data.mdb").read_bytes(), 0, 0
+    data, refused, healed = used(daemon.store), 0, 0
     for seed in range(SEEDS):
         shutil.rmtree(daemon.store)
         daemon.store.mkdir()
-        (daemon.store / "data.mdb").write_bytes(flip(data, random.Random(seed)))
+        write(daemon.store, flip(data, random.Random(seed)))
         daemon.log.unlink()
         try:
             daemon.start()
@@ -80,15 +92,14 @@ def test_flipped_bits(make_daemon):
 
 
 def test_the_message_says_what_is_damaged(make_daemon):
-    daemon = make_daemon()
+    daemon = make_daemon(arguments=("--budget", "16M"))
     with daemon.connect() as connection:
         connection.call("encode", {"text": text(random.Random(1), 100)})
         wait_until_written(connection)
     daemon.stop()
-    file = daemon.store / "data.mdb"
-    data = bytearray(file.read_bytes())
+    data = bytearray(used(daemon.store))
     for page in range(2, len(data) // PAGE):
         data[page * PAGE + 12] ^= 0x40  # where the free room begins
-    file.write_bytes(data)
+    write(daemon.store, data)
     run = run_daemon(["--store", daemon.store, "--socket", daemon.socket, "--model", TINY])
     assert run.returncode == 1 and "is damaged (page " in run.stderr and "encoded again" in run.stderr
