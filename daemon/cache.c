@@ -1,6 +1,7 @@
 #include "daemon/cache.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "daemon/clock.h"
 #include "daemon/precision.h"
@@ -10,6 +11,7 @@ struct lt_cache {
     struct lt_store *store;
     enum lt_latent_type type;
     struct lt_counters *counters;
+    struct lt_remote *remote; /* or NULL */
 };
 
 /* Working memory of one call; n spans of which u are distinct. */
@@ -33,12 +35,12 @@ struct resolving {
 };
 
 int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
-                    struct lt_cache **ret_cache)
+                    struct lt_remote *remote, struct lt_cache **ret_cache)
 {
     struct lt_cache *cache = lt_malloc(sizeof *cache);
     if (!cache)
         return LT_ENOMEM;
-    *cache = (struct lt_cache){store, type, counters};
+    *cache = (struct lt_cache){store, type, counters, remote};
     *ret_cache = cache;
     return LT_OK;
 }
@@ -46,6 +48,16 @@ int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_
 void lt_cache_destroy(struct lt_cache *cache)
 {
     lt_free(cache);
+}
+
+bool lt_cache_shares(const struct lt_namespace *space)
+{
+    return space->salt_bytes == 0;
+}
+
+struct lt_remote *lt_cache_remote(const struct lt_cache *cache)
+{
+    return cache->remote;
 }
 
 const char *lt_cache_span_outcome(const struct lt_cache_span *span)
@@ -191,6 +203,8 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
         latent->expires = lt_namespace_expiry(space);
         if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
             unstored++;
+        if (cache->counters && cache->remote && lt_cache_shares(space))
+            lt_remote_put(cache->remote, latent);
         r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
     }
     if (cache->counters) {
@@ -213,40 +227,48 @@ static void hand_out(struct resolving *r)
 }
 
 /* The same for each namespace. Spans of one request stand together, so it is not asked for each of them. */
-static void count_for_namespaces(struct lt_store *store, const struct resolving *r)
+static void count_for_namespaces(struct lt_store *store, struct lt_cache_span *const *spans, size_t count)
 {
     static const enum lt_namespace_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_NAMESPACE_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_NAMESPACE_MISSES_EVICTED,
         [LT_LOOKUP_MISS_ENCODER] = LT_NAMESPACE_MISSES_ENCODER, [LT_LOOKUP_MISS_CORRUPT] = LT_NAMESPACE_MISSES_CORRUPT,
         [LT_LOOKUP_MISS_EXPIRED] = LT_NAMESPACE_MISSES_EXPIRED, [LT_LOOKUP_HIT_MEMORY] = LT_NAMESPACE_HITS_MEMORY,
-        [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,
+        [LT_LOOKUP_HIT_DISK] = LT_NAMESPACE_HITS_DISK,          [LT_LOOKUP_HIT_REMOTE] = LT_NAMESPACE_HITS_REMOTE,
     };
-    for (size_t i = 0; i < r->count;) {
+    for (size_t i = 0; i < count;) {
         uint64_t amounts[LT_NAMESPACE_COUNTERS] = {0};
-        uint32_t id = r->spans[i]->space->id;
-        for (; i < r->count && r->spans[i]->space->id == id; i++)
-            amounts[r->spans[i]->joined ? LT_NAMESPACE_HITS_JOINED : counter_of[r->spans[i]->lookup]]++;
+        uint32_t id = spans[i]->space->id;
+        for (; i < count && spans[i]->space->id == id; i++)
+            amounts[spans[i]->joined ? LT_NAMESPACE_HITS_JOINED : counter_of[spans[i]->lookup]]++;
         lt_namespace_count(store, id, amounts);
     }
 }
 
-static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
+static void count_span(struct lt_counters *counters, const struct lt_cache_span *span)
 {
     static const enum lt_counter counter_of[] = {
         [LT_LOOKUP_MISS_NEW] = LT_COUNTER_MISSES_NEW,         [LT_LOOKUP_MISS_EVICTED] = LT_COUNTER_MISSES_EVICTED,
         [LT_LOOKUP_MISS_CORRUPT] = LT_COUNTER_MISSES_CORRUPT, [LT_LOOKUP_MISS_EXPIRED] = LT_COUNTER_MISSES_EXPIRED,
         [LT_LOOKUP_MISS_ENCODER] = LT_COUNTER_MISSES_ENCODER, [LT_LOOKUP_HIT_MEMORY] = LT_COUNTER_HITS_MEMORY,
-        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,
+        [LT_LOOKUP_HIT_DISK] = LT_COUNTER_HITS_DISK,          [LT_LOOKUP_HIT_REMOTE] = LT_COUNTER_HITS_REMOTE,
     };
-    size_t hits = 0;
-    for (size_t i = 0; i < r->count; i++) {
-        const struct lt_cache_span *span = r->spans[i];
-        lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
-        hits += lt_cache_span_hit(span);
-    }
-    lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, r->count);
-    lt_count(counters, LT_COUNTER_SPAN_HITS, hits);
-    lt_count(counters, LT_COUNTER_SPAN_MISSES, r->count - hits);
+    lt_count(counters, span->joined ? LT_COUNTER_SINGLEFLIGHT_JOINED : counter_of[span->lookup], 1);
+    lt_count(counters, LT_COUNTER_SPAN_LOOKUPS, 1);
+    lt_count(counters, lt_cache_span_hit(span) ? LT_COUNTER_SPAN_HITS : LT_COUNTER_SPAN_MISSES, 1);
+}
+
+static void count_hit(struct lt_cache *cache, struct lt_cache_span *span)
+{
+    if (!cache->counters)
+        return;
+    count_span(cache->counters, span);
+    count_for_namespaces(cache->store, &span, 1);
+}
+
+static void count_outcomes(struct lt_counters *counters, const struct resolving *r, const struct lt_cache_time *time)
+{
+    for (size_t i = 0; i < r->count; i++)
+        count_span(counters, r->spans[i]);
     if (r->items) {
         lt_count(counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * time->encode));
         lt_observe(counters, LT_HISTOGRAM_ENCODE, time->encode);
@@ -277,9 +299,89 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
         *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
         if (cache->counters) {
             count_outcomes(cache->counters, &r, ret_time);
-            count_for_namespaces(cache->store, &r);
+            count_for_namespaces(cache->store, r.spans, r.count);
         }
     }
     finish(&r);
     return code;
+}
+
+int lt_cache_find(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span **spans, size_t count,
+                  bool *ret_found, struct lt_cache_time *ret_time)
+{
+    struct resolving r = {
+        .model = model, .type = cache->type, .dimension = lt_model_shape(model)->width, .spans = spans, .count = count};
+    double began = lt_clock_seconds();
+    int code = prepare(&r);
+    if (code == LT_OK)
+        look_up(cache, &r);
+    for (uint32_t i = 0; code == LT_OK && i < count; i++) {
+        struct lt_cache_span *span = spans[i];
+        const struct lt_latent *latent = &r.latents[r.distinct_of[i]];
+        span->lookup = r.lookups[r.distinct_of[i]];
+        span->joined = false;
+        span->operations = 0;
+        ret_found[i] = lt_lookup_is_hit(span->lookup);
+        if (!ret_found[i])
+            continue;
+        lt_latent_widen(latent, span->latent);
+        count_hit(cache, span);
+    }
+    *ret_time = (struct lt_cache_time){lt_clock_seconds() - began, 0};
+    finish(&r);
+    return code;
+}
+
+size_t lt_cache_record_bytes(const struct lt_cache *cache, const struct lt_model *model,
+                             const struct lt_cache_span *span)
+{
+    const struct lt_latent latent = {.type = cache->type,
+                                     .dimension = lt_model_shape(model)->width,
+                                     .token_count = span->count,
+                                     .tokens = span->tokens};
+    return lt_record_bytes(&latent);
+}
+
+void lt_cache_refuse(struct lt_cache *cache)
+{
+    lt_count(cache->counters, LT_COUNTER_REMOTE_REFUSED, 1);
+}
+
+bool lt_cache_take(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span *span,
+                   const uint8_t *record, size_t bytes)
+{
+    uint16_t payload[LT_LATENT_DIMENSION_MAX];
+    struct lt_record read;
+    double size;
+    if (!lt_record_serves(&span->key, record, bytes, cache->type, lt_model_shape(model)->width, (uint32_t)time(NULL)) ||
+        lt_record_read(record, bytes, &read) != LT_OK) {
+        lt_cache_refuse(cache);
+        return false;
+    }
+    lt_record_copy_payload(&read, payload);
+    uint32_t expires = lt_namespace_expiry(span->space); /* or when the other daemon said, if that is earlier */
+    if (read.expires && (!expires || read.expires < expires))
+        expires = read.expires;
+    const struct lt_latent latent = {.key = span->key,
+                                     .type = read.type,
+                                     .dimension = read.dimension,
+                                     .namespace_id = span->space->id,
+                                     .created = read.created,
+                                     .expires = expires,
+                                     .scale = read.scale,
+                                     .token_count = span->count,
+                                     .tokens = span->tokens,
+                                     .payload = payload};
+    lt_latent_widen(&latent, span->latent);
+    if (!lt_latent_has_size(span->latent, latent.dimension, &size)) {
+        lt_cache_refuse(cache);
+        return false;
+    }
+    if (lt_store_put(cache->store, &latent, 1, NULL) != LT_OK)
+        lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, 1);
+    span->lookup = LT_LOOKUP_HIT_REMOTE;
+    span->joined = false;
+    span->operations = 0;
+    count_hit(cache, span);
+    return true;
 }

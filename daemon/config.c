@@ -2,7 +2,6 @@
  * keyed by the same names; `model` is a list, and a later layer replaces the whole list of an earlier one. */
 #include "daemon/config.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <ini.h>
@@ -12,40 +11,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/cluster.h"
+#include "daemon/config_values.h"
 #include "proto/alloc.h"
 
 #define BUDGET_DEFAULT (1ull << 30)
 #define MEMORY_DEFAULT (64ull << 20)
 #define STATES_DEFAULT (128ull << 20)
+#define REMOTE_DEADLINE_DEFAULT 20 /* milliseconds */
+#define REMOTE_LEASE_DEFAULT 100
 #define THREADS_MAX 1024
-
-const char lt_config_help[] =
-    "latentd - a persistent latent-cache server\n"
-    "\n"
-    "usage: latentd [options]\n"
-    "  --model FILE       a model file; repeat for more, the first is the default\n"
-    "  --store DIR        where latents are kept           (default ~/.local/share/latentd)\n"
-    "  --socket PATH      Unix socket                      (default $XDG_RUNTIME_DIR/latentd.sock,\n"
-    "                                                       else /tmp/latentd-UID/latentd.sock)\n"
-    "  --listen HOST:PORT TCP as well; loopback addresses only\n"
-    "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only,\n"
-    "                     or any with a token file\n"
-    "  --http-token-file FILE  tokens, one a line; HTTP clients must send one, as Authorization: Bearer\n"
-    "  --budget SIZE      bytes on disk, as 512M or 2G     (default 1G)\n"
-    "  --memory SIZE      bytes in memory for hot latents   (default 64M; 0 keeps none)\n"
-    "  --states SIZE      bytes in memory for mixed prompts (default 128M; 0 keeps none)\n"
-    "  --durability MODE  group, sync or relaxed           (default group)\n"
-    "  --latent-type TYPE how latents are stored, i8 or f16 (default i8)\n"
-    "  --weights TYPE     behind the encoder: int8, or f16, as the file has them\n"
-    "                                                      (default int8)\n"
-    "  --threads N        for matrix products              (default: one a processor)\n"
-    "  --log-level LEVEL  debug, info, warning or error    (default info)\n"
-    "  --config FILE      an INI file with a section [latentd] and the same names\n"
-    "  --version, --help\n"
-    "\n"
-    "Each option may also come from the environment (LATENTD_STORE, LATENTD_MODEL with ':' between files, ...)\n"
-    "or from the config file. Flags override the environment, which overrides the file.\n"
-    "Signals: SIGTERM and SIGINT stop gracefully, SIGHUP reads the config file's log level and the token file again.\n";
 
 enum setting {
     MODEL,
@@ -54,6 +29,11 @@ enum setting {
     LISTEN,
     HTTP,
     HTTP_TOKEN_FILE,
+    REMOTE,
+    REMOTE_PASSWORD_FILE,
+    REMOTE_DEADLINE,
+    REMOTE_LEASE,
+    REMOTE_KEEP,
     BUDGET,
     MEMORY,
     STATES,
@@ -74,6 +54,11 @@ static const struct {
     [LISTEN] = {"listen", "listen", "LATENTD_LISTEN"},
     [HTTP] = {"http", "http", "LATENTD_HTTP"},
     [HTTP_TOKEN_FILE] = {"http_token_file", "http-token-file", "LATENTD_HTTP_TOKEN_FILE"},
+    [REMOTE] = {"remote", "remote", "LATENTD_REMOTE"},
+    [REMOTE_PASSWORD_FILE] = {"remote_password_file", "remote-password-file", "LATENTD_REMOTE_PASSWORD_FILE"},
+    [REMOTE_DEADLINE] = {"remote_deadline", "remote-deadline", "LATENTD_REMOTE_DEADLINE"},
+    [REMOTE_LEASE] = {"remote_lease", "remote-lease", "LATENTD_REMOTE_LEASE"},
+    [REMOTE_KEEP] = {"remote_keep", "remote-keep", "LATENTD_REMOTE_KEEP"},
     [BUDGET] = {"budget", "budget", "LATENTD_BUDGET"},
     [MEMORY] = {"memory", "memory", "LATENTD_MEMORY"},
     [STATES] = {"states", "states", "LATENTD_STATES"},
@@ -119,43 +104,30 @@ static int add_model(struct lt_config *config, const char *path, const char *sou
     return LT_OK;
 }
 
-/* "512M" -> bytes; false for anything that is not a number with an optional K, M, G or T. */
-static bool parse_size(const char *text, uint64_t *ret_bytes)
-{
-    static const char units[] = "KMGT";
-    char *end;
-    errno = 0;
-    unsigned long long number = strtoull(text, &end, 10);
-    if (!isdigit((unsigned char)*text) || errno)
-        return false;
-    unsigned shift = 0;
-    if (*end) {
-        const char *unit = strchr(units, toupper((unsigned char)*end));
-        if (!unit)
-            return false;
-        shift = 10 * (unsigned)(unit - units + 1);
-        end++;
-    }
-    if (*end || number > UINT64_MAX >> shift)
-        return false;
-    *ret_bytes = (uint64_t)number << shift;
-    return true;
-}
-
 static int apply_budget(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     uint64_t bytes;
-    if (!parse_size(value, &bytes) || bytes < LT_STORE_BYTES_MIN)
+    if (!lt_config_size_parse(value, &bytes) || bytes < LT_STORE_BYTES_MIN)
         return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size of at least %lluM, such as 512M or 2G", source, value,
                        LT_STORE_BYTES_MIN >> 20);
     config->budget_bytes = bytes;
     return LT_OK;
 }
 
+/* A time of at most `most` units of so many milliseconds; it may be 0. */
+static int apply_time(uint32_t *where, uint32_t unit, uint32_t most, const char *value, const char *source,
+                      struct lt_error *error)
+{
+    if (!lt_config_time_parse(value, unit, most, where))
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a time of up to %u%s, such as 0, 250ms, 2s or 1h", source,
+                       value, most, unit == 1 ? "ms" : "s");
+    return LT_OK;
+}
+
 /* A size that may be 0. */
 static int apply_size(uint64_t *where, const char *value, const char *source, struct lt_error *error)
 {
-    if (!parse_size(value, where))
+    if (!lt_config_size_parse(value, where))
         return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a size, such as 0, 64M or 1G", source, value);
     return LT_OK;
 }
@@ -200,6 +172,13 @@ static int apply_threads(struct lt_config *config, const char *value, const char
     return LT_OK;
 }
 
+static int apply_remote(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+{
+    struct lt_error reason;
+    int code = lt_cluster_seeds_check(value, &reason);
+    return code ? lt_fail(error, code, "%s: %s", source, reason.message) : replace(&config->remote, value);
+}
+
 /* `source` names where the value stands ("--budget", "LATENTD_BUDGET", "FILE: budget"). */
 static int apply(struct lt_config *config, enum setting setting, const char *value, const char *source,
                  struct lt_error *error)
@@ -219,6 +198,16 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return replace(&config->http, value);
     case HTTP_TOKEN_FILE:
         return replace(&config->http_token_file, value);
+    case REMOTE:
+        return apply_remote(config, value, source, error);
+    case REMOTE_PASSWORD_FILE:
+        return replace(&config->remote_password_file, value);
+    case REMOTE_DEADLINE:
+        return apply_time(&config->remote_deadline, 1, LT_REMOTE_MILLISECONDS_MAX, value, source, error);
+    case REMOTE_LEASE:
+        return apply_time(&config->remote_lease, 1, LT_REMOTE_MILLISECONDS_MAX, value, source, error);
+    case REMOTE_KEEP:
+        return apply_time(&config->remote_keep, 1000, LT_REMOTE_KEEP_SECONDS_MAX, value, source, error);
     case BUDGET:
         return apply_budget(config, value, source, error);
     case STATES:
@@ -410,6 +399,8 @@ int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_c
     struct lt_config config = {.budget_bytes = BUDGET_DEFAULT,
                                .memory_bytes = MEMORY_DEFAULT,
                                .state_bytes = STATES_DEFAULT,
+                               .remote_deadline = REMOTE_DEADLINE_DEFAULT,
+                               .remote_lease = REMOTE_LEASE_DEFAULT,
                                .latent_type = LT_LATENT_I8,
                                .precision = LT_PRECISION_INT8,
                                .log_level = LT_LOG_INFO};
@@ -464,6 +455,8 @@ void lt_config_finish(struct lt_config *config)
     lt_free(config->listen);
     lt_free(config->http);
     lt_free(config->http_token_file);
+    lt_free(config->remote);
+    lt_free(config->remote_password_file);
     lt_free(config->file);
     *config = (struct lt_config){0};
 }

@@ -17,10 +17,15 @@ struct lt_config {
     char *socket;                /* path of the Unix socket */
     char *models[LT_MODELS_MAX]; /* files; the first is the default model */
     size_t model_count;
-    char *listen;          /* HOST:PORT, or NULL: no TCP */
-    char *http;            /* HOST:PORT, or NULL: no HTTP */
-    char *http_token_file; /* or NULL: whoever reaches the address may use it */
-    char *file;            /* config file, or NULL */
+    char *listen;               /* HOST:PORT, or NULL: no TCP */
+    char *http;                 /* HOST:PORT, or NULL: no HTTP */
+    char *http_token_file;      /* or NULL: whoever reaches the address may use it */
+    char *remote;               /* redis://HOST:PORT,…, or NULL: no remote tier */
+    char *remote_password_file; /* or NULL */
+    uint32_t remote_deadline;   /* milliseconds */
+    uint32_t remote_lease;      /* milliseconds; 0: none */
+    uint32_t remote_keep;       /* seconds; 0: for ever */
+    char *file;                 /* config file, or NULL */
     uint64_t budget_bytes;
     uint64_t state_bytes;  /* in memory, for mixed states of prompts */
     uint64_t memory_bytes; /* for the latents that are asked for most */

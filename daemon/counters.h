@@ -34,7 +34,9 @@
     X(PROMPT_TOKENS_CACHED, "prompt_tokens_cached")                                                                    \
     X(MISSES_ENCODER, "misses_encoder")                                                                                \
     X(REFINED_SPANS, "refined_spans")                                                                                  \
-    X(DOCUMENTS_REFINED, "documents_refined")
+    X(DOCUMENTS_REFINED, "documents_refined")                                                                          \
+    X(HITS_REMOTE, "hits_remote")                                                                                      \
+    X(REMOTE_REFUSED, "remote_refused")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

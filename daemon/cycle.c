@@ -25,7 +25,7 @@ static void record_lookups(struct lt_task *task, const struct lt_cache_time *tim
     bool encoded = false;
     for (size_t i = 0; i < task->fresh_count; i++) {
         bool hit = lt_cache_span_hit(&task->fresh[i]);
-        encoded |= !hit || task->fresh[i].joined;
+        encoded |= !task->fresh[i].ready && (!hit || task->fresh[i].joined);
         task->receipt.encode_operations += task->fresh[i].operations;
         if (task->fresh == task->spans) {
             task->receipt.hits += hit;
@@ -44,8 +44,10 @@ static int resolve(struct cycle *cycle)
     size_t spans = 0;
     for (size_t i = 0; i < cycle->count; i++)
         for (size_t s = 0; s < cycle->tasks[i]->fresh_count; s++) {
-            cycle->spans[spans] = &cycle->tasks[i]->fresh[s];
-            cycle->spans[spans++]->space = &cycle->tasks[i]->job->space;
+            struct lt_cache_span *span = &cycle->tasks[i]->fresh[s];
+            span->space = &cycle->tasks[i]->job->space;
+            if (!span->ready)
+                cycle->spans[spans++] = span;
         }
     struct lt_cache_time time;
     int code = lt_cache_resolve(cycle->place->cache, cycle->served->model, cycle->served->workspace, cycle->spans,

@@ -180,8 +180,11 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
 
 /* --- one cycle --- */
 
+/* For its client, or for the remote tier. */
 static bool is_waiting(const struct lt_task *task)
 {
+    if (lt_fetching_waits(&task->fetching))
+        return true;
     if (task->put)
         return lt_writing_waits(&task->put->writing);
     if (task->refining_document)
@@ -251,17 +254,6 @@ static void advance_refining(struct lt_engine *engine, struct lt_task *task)
     }
 }
 
-static void observe_token(struct lt_engine *engine, struct lt_task *task)
-{
-    double now = lt_clock_seconds();
-    bool was_paused = atomic_exchange(&task->job->was_paused, false);
-    if (task->last_token == 0)
-        lt_observe(engine->place.counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
-    else if (!was_paused)
-        lt_observe(engine->place.counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
-    task->last_token = now;
-}
-
 /* Samples and sends; ends what is done. The task may be gone afterwards. */
 static void advance_generation(struct lt_engine *engine, struct lt_task *task)
 {
@@ -270,7 +262,7 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
         fail_task(engine, task, code);
         return;
     }
-    observe_token(engine, task);
+    lt_generation_observe(task, engine->place.counters);
     lt_answer_text_take(&task->text, task->finish_reason != NULL, &task->piece, &task->piece_bytes);
     if (task->piece_bytes && task->job->request->generate.stream)
         code = notify(engine, task, lt_reply_token);
@@ -280,6 +272,16 @@ static void advance_generation(struct lt_engine *engine, struct lt_task *task)
     }
     if (task->finish_reason)
         finish_task(engine, task);
+}
+
+/* Asks the remote tier, or takes up what it answered. True if the task has to wait, or is gone. */
+static bool fetch(struct lt_engine *engine, struct lt_task *task)
+{
+    bool waits = false;
+    int code = lt_fetching_step(engine->place.cache, task, &waits);
+    if (code)
+        fail_task(engine, task, code);
+    return code || waits;
 }
 
 /* Computes for all tasks of one model that have work, then lets each of them take its next step. */
@@ -296,11 +298,13 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         next = task->next;
         if (task->served != served)
             continue;
-        if (!tasks)
-            fail_task(engine, task, LT_ENOMEM);
-        else if (is_cancelled(task))
+        if (is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
-        else if (!is_waiting(task))
+        else if (is_waiting(task))
+            continue; /* the writer may have it: it must stay where it is, also when memory is out */
+        else if (!tasks)
+            fail_task(engine, task, LT_ENOMEM);
+        else if (!fetch(engine, task))
             tasks[count++] = task;
     }
     int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
@@ -311,6 +315,7 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
             continue;
         }
         task->fresh_count = task->feed_count = 0;
+        task->fetching.finished = false;
         if (task->job->request->method == LT_METHOD_SCORE)
             advance_scoring(engine, task);
         else if (task->put)
@@ -452,7 +457,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     engine->queue_end = &engine->queue;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code = lt_cache_create(options->store, options->latent_type, options->counters, &engine->place.cache);
+    int code =
+        lt_cache_create(options->store, options->latent_type, options->counters, options->remote, &engine->place.cache);
     if (code == LT_OK)
         code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {

@@ -17,6 +17,7 @@ struct lt_engine_options {
     struct lt_model **models; /* borrowed; the first is the default */
     size_t model_count;
     struct lt_store *store;
+    struct lt_remote *remote;        /* or NULL */
     enum lt_latent_type latent_type; /* of stored latents */
     struct lt_counters *counters;
     uint64_t state_bytes;             /* for mixed states of prompts, of all models together */

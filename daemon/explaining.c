@@ -15,9 +15,9 @@ int lt_explaining_create(const struct lt_explaining_options *options, struct lt_
     if (!explaining)
         return LT_ENOMEM;
     explaining->options = *options;
-    int code = lt_cache_create(options->store, options->latent_type, NULL, &explaining->look);
+    int code = lt_cache_create(options->store, options->latent_type, NULL, NULL, &explaining->look);
     if (code == LT_OK)
-        code = lt_cache_create(NULL, options->latent_type, NULL, &explaining->ignore);
+        code = lt_cache_create(NULL, options->latent_type, NULL, NULL, &explaining->ignore);
     if (code) {
         lt_explaining_destroy(explaining);
         return code;

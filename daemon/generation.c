@@ -71,3 +71,14 @@ int lt_generation_advance(struct lt_task *task)
     feed_token(task, token);
     return LT_OK;
 }
+
+void lt_generation_observe(struct lt_task *task, struct lt_counters *counters)
+{
+    double now = lt_clock_seconds();
+    bool was_paused = atomic_exchange(&task->job->was_paused, false);
+    if (task->last_token == 0)
+        lt_observe(counters, LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, now - task->job->received);
+    else if (!was_paused)
+        lt_observe(counters, LT_HISTOGRAM_INTER_TOKEN, now - task->last_token);
+    task->last_token = now;
+}

@@ -9,4 +9,7 @@
  * answer is done; then there is no more work. LT_ENOMEM, LT_ETOOLARGE. */
 int lt_generation_advance(struct lt_task *task);
 
+/* Observes how long the token that was just drawn has taken. */
+void lt_generation_observe(struct lt_task *task, struct lt_counters *counters);
+
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/http_route.h"
+#include "daemon/remote.h"
 #include "daemon/server.h"
 #include "kernels/islet.h"
 
@@ -54,9 +55,10 @@ static const struct family {
 } families[] = {
     {"latentd_span_lookups_total", "Spans looked up in the cache.", {{LT_COUNTER_SPAN_LOOKUPS, NULL}}},
     {"latentd_span_hits_total",
-     "Spans found, by where: in memory, on disk, or being encoded for another span at that moment.",
+     "Spans found, by where: in memory, on disk, in the remote tier, or being encoded for another span at that moment.",
      {{LT_COUNTER_HITS_MEMORY, "{tier=\"memory\"}"},
       {LT_COUNTER_HITS_DISK, "{tier=\"disk\"}"},
+      {LT_COUNTER_HITS_REMOTE, "{tier=\"remote\"}"},
       {LT_COUNTER_SINGLEFLIGHT_JOINED, "{tier=\"joined\"}"}}},
     {"latentd_span_misses_total",
      "Spans not found, by why.",
@@ -144,6 +146,37 @@ static void add_store(struct page *page, const struct lt_server *server)
                (double)store.write_failures);
     add_head(page, "latentd_integrity_failures_total", "counter", "Records that failed their check and were removed.");
     add(page, "latentd_integrity_failures_total{tier=\"disk\"} %" PRIu64 "\n", store.corrupt);
+    add(page, "latentd_integrity_failures_total{tier=\"remote\"} %" PRIu64 "\n",
+        lt_counters_value(&server->counters, LT_COUNTER_REMOTE_REFUSED));
+}
+
+static void add_remote(struct page *page, struct lt_remote *remote)
+{
+    struct lt_remote_stats stats;
+    if (!remote)
+        return;
+    lt_remote_stats(remote, &stats);
+    const struct {
+        const char *labels;
+        uint64_t value;
+    } requests[] = {
+        {"op=\"get\",result=\"found\"", stats.spans_found}, {"op=\"get\",result=\"absent\"", stats.spans_absent},
+        {"op=\"get\",result=\"held\"", stats.spans_held},   {"op=\"get\",result=\"unanswered\"", stats.unanswered},
+        {"op=\"set\",result=\"written\"", stats.written},   {"op=\"set\",result=\"failed\"", stats.write_failures},
+        {"op=\"set\",result=\"dropped\"", stats.dropped}};
+    add_head(page, "latentd_remote_requests_total", "counter", "Spans asked of the remote tier, and given to it.");
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++)
+        add(page, "latentd_remote_requests_total{%s} %" PRIu64 "\n", requests[i].labels, requests[i].value);
+    add_number(page, "latentd_remote_pipelines_total", "counter", "Batches of requests to one node of the remote tier.",
+               (double)stats.cluster.pipelines);
+    add_number(page, "latentd_remote_deadlines_total", "counter",
+               "Prompts that did not wait for the remote tier longer.", (double)stats.deadlines);
+    add_number(page, "latentd_remote_breaker_openings_total", "counter", "Times that a node of it was given up.",
+               (double)stats.cluster.breaker_openings);
+    add_number(page, "latentd_remote_nodes_down", "gauge", "Nodes of it that are known and do not answer.",
+               (double)stats.nodes_down);
+    add_number(page, "latentd_remote_slots_served", "gauge", "Slots of it whose master answers; 16,384 is all.",
+               (double)stats.slots_served);
 }
 
 static void add_server(struct page *page, const struct lt_server *server)
@@ -218,6 +251,7 @@ static void begin(struct lt_http_exchange *exchange, const json_t *body)
     add_counters(&page, &server->counters);
     add_histograms(&page, &server->counters);
     add_store(&page, server);
+    add_remote(&page, server->fleet);
     add_server(&page, server);
     add_process(&page, server);
     if (page.error) {

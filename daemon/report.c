@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "daemon/clock.h"
+#include "daemon/remote.h"
 #include "daemon/server.h"
 #include "kernels/islet.h"
 #include "proto/alloc.h"
@@ -41,12 +42,12 @@ static void write_counters(struct lt_writer *writer, const struct lt_counters *c
     lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
 }
 
-/* Ten pairs, and what they make together. */
+/* One pair a counter, and what they make together. */
 static void write_namespace_counters(struct lt_writer *writer, const struct lt_counters *counters,
                                      const uint64_t values[LT_NAMESPACE_COUNTERS])
 {
-    uint64_t hits =
-        values[LT_NAMESPACE_HITS_MEMORY] + values[LT_NAMESPACE_HITS_DISK] + values[LT_NAMESPACE_HITS_JOINED];
+    uint64_t hits = values[LT_NAMESPACE_HITS_MEMORY] + values[LT_NAMESPACE_HITS_DISK] +
+                    values[LT_NAMESPACE_HITS_JOINED] + values[LT_NAMESPACE_HITS_REMOTE];
     for (int i = 0; i < LT_NAMESPACE_COUNTERS; i++)
         lt_pair_uint(writer, lt_namespace_counter_name((enum lt_namespace_counter)i), values[i]);
     lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
@@ -74,6 +75,44 @@ static void write_namespaces(struct lt_writer *writer, const struct lt_server *s
         writer->error = LT_ENOMEM;
 }
 
+static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
+{
+    struct lt_remote_stats stats;
+    lt_write_text(writer, "remote");
+    if (!remote) {
+        lt_write_nil(writer);
+        return;
+    }
+    lt_remote_stats(remote, &stats);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } fields[] = {
+        {"nodes", stats.nodes},
+        {"nodes_down", stats.nodes_down},
+        {"slots_served", stats.slots_served},
+        {"fetches", stats.fetches},
+        {"spans_asked", stats.spans_asked},
+        {"spans_found", stats.spans_found},
+        {"spans_absent", stats.spans_absent},
+        {"spans_held", stats.spans_held},
+        {"spans_unanswered", stats.unanswered},
+        {"deadlines", stats.deadlines},
+        {"pipelines", stats.cluster.pipelines},
+        {"moved", stats.cluster.moved},
+        {"asked_elsewhere", stats.cluster.asked},
+        {"cluster_down", stats.cluster.down},
+        {"breaker_openings", stats.cluster.breaker_openings},
+        {"written", stats.written},
+        {"write_failures", stats.write_failures},
+        {"dropped", stats.dropped},
+        {"waiting", stats.waiting},
+    };
+    lt_write_map(writer, sizeof fields / sizeof *fields);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        lt_pair_uint(writer, fields[i].name, fields[i].value);
+}
+
 void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
 {
     const struct lt_counters *counters = &server->counters;
@@ -81,7 +120,7 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     lt_store_stats(server->store, &store);
     uint64_t pinned, pinned_bytes;
     lt_store_pinned(server->store, &pinned, &pinned_bytes);
-    lt_write_map(writer, SHARED_FIELDS + 13);
+    lt_write_map(writer, SHARED_FIELDS + 14);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
     lt_pair_uint(writer, "store_entries", store.entries);
     lt_pair_uint(writer, "store_bytes", store.bytes);
@@ -94,6 +133,7 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     lt_pair_uint(writer, "store_write_failures", store.write_failures);
     lt_pair_uint(writer, "connections", server->session_count);
     lt_pair_uint(writer, "running", server->job_count);
+    write_remote(writer, server->fleet);
     write_namespaces(writer, server);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);

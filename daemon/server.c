@@ -12,6 +12,7 @@
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
+#include "daemon/remote.h"
 #include "daemon/session.h"
 
 #define STOP_SECONDS 10.0
@@ -21,6 +22,12 @@ static void wake_from_engine(void *context)
 {
     struct lt_server *server = context;
     uv_async_send(&server->events);
+}
+
+static void wake_engine(void *context)
+{
+    struct lt_server *server = context;
+    lt_engine_wake(server->engine);
 }
 
 static void on_events(uv_async_t *async)
@@ -61,6 +68,8 @@ static void close_if_done(struct lt_server *server)
         return;
     if (server->http && server->http->daemon)
         lt_http_close(server->http);
+    if (server->fleet)
+        lt_remote_close(server->fleet);
     close_handle((uv_handle_t *)&server->events);
     close_handle((uv_handle_t *)&server->second);
 }
@@ -245,6 +254,19 @@ static void close_loop(struct lt_server *server)
     uv_loop_close(&server->loop);
 }
 
+static int start_remote(struct lt_server *server, struct lt_error *error)
+{
+    const struct lt_config *config = server->config;
+    const struct lt_remote_options options = {.seeds = config->remote,
+                                              .password_file = config->remote_password_file,
+                                              .deadline = config->remote_deadline,
+                                              .lease = config->remote_lease,
+                                              .keep = config->remote_keep,
+                                              .wake = wake_engine,
+                                              .context = server};
+    return lt_remote_create(&server->loop, &options, &server->fleet, error);
+}
+
 int lt_server_start(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
@@ -265,10 +287,13 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         code = lt_listen_remote(&server->loop, config->listen, on_connection, &server->remote, error);
     if (code == LT_OK && config->http)
         code = lt_http_start(server, &server->http, error);
+    if (code == LT_OK && config->remote)
+        code = start_remote(server, error);
     if (code == LT_OK) {
         const struct lt_engine_options options = {.models = server->models,
                                                   .model_count = server->model_count,
                                                   .store = server->store,
+                                                  .remote = server->fleet,
                                                   .latent_type = config->latent_type,
                                                   .counters = &server->counters,
                                                   .state_bytes = server->config->state_bytes,
@@ -282,8 +307,11 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
     if (code) {
         if (server->http)
             lt_http_close(server->http);
+        if (server->fleet)
+            lt_remote_close(server->fleet);
         close_loop(server);
         lt_http_destroy(server->http);
+        lt_remote_destroy(server->fleet);
     }
     return code;
 }
@@ -292,6 +320,7 @@ void lt_server_run(struct lt_server *server)
 {
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lt_engine_destroy(server->engine);
+    lt_remote_destroy(server->fleet);
     lt_http_destroy(server->http);
     lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
     /* The store is still to be closed. Closing libuv's handles of signals, and so its loop, would give the signals back

@@ -14,6 +14,7 @@
 #include "storage/store.h"
 
 struct lt_http;
+struct lt_remote;
 struct lt_session;
 struct lt_background;
 
@@ -29,12 +30,13 @@ struct lt_server {
     time_t started_at;
 
     uv_loop_t loop;
-    uv_pipe_t local;      /* Unix socket */
-    uv_tcp_t remote;      /* TCP, if config->listen */
-    struct lt_http *http; /* if config->http, else NULL */
-    uv_async_t events;    /* the engine has something to say */
-    uv_timer_t second;    /* once a second */
-    uv_check_t turn;      /* after every turn: is a stop complete? */
+    uv_pipe_t local;         /* Unix socket */
+    uv_tcp_t remote;         /* TCP, if config->listen */
+    struct lt_remote *fleet; /* the remote tier, if config->remote, else NULL */
+    struct lt_http *http;    /* if config->http, else NULL */
+    uv_async_t events;       /* the engine has something to say */
+    uv_timer_t second;       /* once a second */
+    uv_check_t turn;         /* after every turn: is a stop complete? */
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;

@@ -58,6 +58,7 @@ void lt_task_destroy(struct lt_task *task)
     if (!task)
         return;
     lt_prompt_finish(&task->prompt);
+    lt_fetching_finish(&task->fetching);
     forget_spans(task);
     lt_document_put_destroy(task->put);
     lt_refining_destroy(task->refining_document);

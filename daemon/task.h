@@ -14,6 +14,7 @@
 
 #include "daemon/answer_text.h"
 #include "daemon/cache.h"
+#include "daemon/fetching.h"
 #include "daemon/job.h"
 #include "daemon/prompt.h"
 #include "daemon/served_model.h"
@@ -81,6 +82,7 @@ struct lt_task {
     struct lt_scoring scoring;             /* score only */
     struct lt_document_put *put;           /* doc.put and doc.remove only */
     struct lt_refining *refining_document; /* doc.refine only */
+    struct lt_fetching fetching;           /* with a remote tier only */
 
     /* This cycle's work. */
     struct lt_cache_span *fresh; /* [fresh_count] spans to resolve and mix */

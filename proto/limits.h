@@ -104,6 +104,16 @@
 #define LT_SCAN_RECORDS_MAX 1024 /* records in one reply */
 #define LT_TTL_SECONDS_MAX (10u * 366 * 24 * 3600)
 
+/* Remote tier */
+#define LT_REMOTE_HOST_BYTES_MAX 255
+#define LT_REMOTE_NODES_MAX 256               /* masters, and seeds, that are known at once */
+#define LT_REMOTE_QUEUE_MAX 16384             /* latents that wait to be written */
+#define LT_REMOTE_IN_FLIGHT_MAX 512           /* of those, sent and not answered yet */
+#define LT_REMOTE_REPLY_BYTES_MAX (16u << 20) /* of a node, to one command */
+#define LT_REMOTE_PASSWORD_BYTES_MAX 512
+#define LT_REMOTE_MILLISECONDS_MAX 10000     /* of a deadline or a lease */
+#define LT_REMOTE_KEEP_SECONDS_MAX 315360000 /* ten years */
+
 /* Config files */
 #define LT_CONFIG_LINE_MAX 1024
 

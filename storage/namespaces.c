@@ -28,6 +28,7 @@ const char *lt_namespace_counter_name(enum lt_namespace_counter counter)
         [LT_NAMESPACE_MISSES_ENCODER] = "misses_encoder",
         [LT_NAMESPACE_EVICTED] = "evicted",
         [LT_NAMESPACE_REFUSED] = "refused",
+        [LT_NAMESPACE_HITS_REMOTE] = "hits_remote",
     };
     return names[counter];
 }

@@ -54,6 +54,7 @@ enum lt_namespace_counter {
     LT_NAMESPACE_MISSES_ENCODER,
     LT_NAMESPACE_EVICTED, /* for the quota or for the budget */
     LT_NAMESPACE_REFUSED, /* not stored, because the quota had no room that could be made */
+    LT_NAMESPACE_HITS_REMOTE,
     LT_NAMESPACE_COUNTERS
 };
 

@@ -16,7 +16,7 @@ const char *lt_lookup_name(enum lt_lookup lookup)
         [LT_LOOKUP_MISS_NEW] = "new",         [LT_LOOKUP_MISS_EVICTED] = "evicted",
         [LT_LOOKUP_MISS_CORRUPT] = "corrupt", [LT_LOOKUP_MISS_EXPIRED] = "expired",
         [LT_LOOKUP_MISS_ENCODER] = "encoder", [LT_LOOKUP_HIT_MEMORY] = "memory",
-        [LT_LOOKUP_HIT_DISK] = "disk",
+        [LT_LOOKUP_HIT_DISK] = "disk",        [LT_LOOKUP_HIT_REMOTE] = "remote",
     };
     return names[lookup];
 }

@@ -53,6 +53,7 @@ enum lt_lookup {
                              */
     LT_LOOKUP_HIT_MEMORY,   /* kept in memory, or put a moment ago and not yet committed */
     LT_LOOKUP_HIT_DISK,
+    LT_LOOKUP_HIT_REMOTE, /* not here: the daemon's remote tier had it */
 };
 
 static inline bool lt_lookup_is_hit(enum lt_lookup lookup)
@@ -60,7 +61,7 @@ static inline bool lt_lookup_is_hit(enum lt_lookup lookup)
     return lookup >= LT_LOOKUP_HIT_MEMORY;
 }
 
-/* "memory", "disk" for hits; "new", "evicted", "corrupt", "expired", "encoder" for misses. Never NULL. */
+/* "memory", "disk", "remote" for hits; "new", "evicted", "corrupt", "expired", "encoder" for misses. Never NULL. */
 const char *lt_lookup_name(enum lt_lookup lookup);
 
 /* Looks up `count` (<= LT_LATENT_BATCH_MAX) latents in one read transaction. In: key, type and dimension wanted,

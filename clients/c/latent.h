@@ -165,8 +165,8 @@ struct latent_span {
     uint64_t tokens;
     const char *key; /* 64 hexadecimal digits */
     bool hit;
-    const char *outcome; /* of a hit "memory", "disk" or "joined"; of a miss "new", "evicted", "corrupt", "expired" or
-                            "encoder" */
+    const char *outcome; /* of a hit "memory", "disk", "remote" or "joined"; of a miss "new", "evicted", "corrupt",
+                            "expired" or "encoder" */
 };
 
 struct latent_usage {

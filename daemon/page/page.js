@@ -3,7 +3,7 @@
 const POLL_MILLISECONDS = 2000;
 const HISTORY = 150; // samples that the charts show
 const OUTCOMES = {
-    memory: "reused, from memory", disk: "reused, from disk", joined: "reused, was just being encoded",
+    memory: "reused, from memory", disk: "reused, from disk", remote: "reused, from another daemon", joined: "reused, was just being encoded",
     new: "encoded, never seen before", evicted: "encoded, had been evicted", expired: "encoded, had expired",
     encoder: "encoded, known only to another encoder", corrupt: "encoded, its record was damaged",
 };

@@ -85,7 +85,7 @@ def test_stats_add_up(daemon):
     for name in ("store_entries", "store_bytes", "evictions", "singleflight_joined", "requests", "uptime_s"):
         assert stats[name] >= 0
     assert stats["spans_encoded"] == stats["store_entries"]
-    assert stats["hits_memory"] + stats["hits_disk"] + stats["singleflight_joined"] == stats["span_hits"]
+    assert stats["hits_memory"] + stats["hits_disk"] + stats["hits_remote"] + stats["singleflight_joined"] == stats["span_hits"]
 
 
 def test_info_and_models(daemon):

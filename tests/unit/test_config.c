@@ -11,13 +11,30 @@
 #include <cmocka.h>
 
 #include "daemon/config.h"
+#include "daemon/config_values.h"
 #include "proto/alloc.h"
 
 static char file[] = "/tmp/latentd-test-config-XXXXXX";
 
-static const char *const variables[] = {"STORE",     "SOCKET",     "MODEL",       "LISTEN",         "BUDGET",
-                                        "MEMORY",    "DURABILITY", "LATENT_TYPE", "WEIGHTS",        "THREADS",
-                                        "LOG_LEVEL", "CONFIG",     "HTTP",        "HTTP_TOKEN_FILE"};
+static const char *const variables[] = {"STORE",
+                                        "SOCKET",
+                                        "MODEL",
+                                        "LISTEN",
+                                        "BUDGET",
+                                        "MEMORY",
+                                        "DURABILITY",
+                                        "LATENT_TYPE",
+                                        "WEIGHTS",
+                                        "THREADS",
+                                        "LOG_LEVEL",
+                                        "CONFIG",
+                                        "HTTP",
+                                        "HTTP_TOKEN_FILE",
+                                        "REMOTE",
+                                        "REMOTE_PASSWORD_FILE",
+                                        "REMOTE_DEADLINE",
+                                        "REMOTE_LEASE",
+                                        "REMOTE_KEEP"};
 
 static int make_file(void **state)
 {
@@ -85,12 +102,48 @@ static void fills_in_defaults(void **state)
     assert_int_equal(config.precision, LT_PRECISION_INT8);
     assert_null(config.listen);
     assert_null(config.http);
+    assert_null(config.remote);
+    assert_int_equal(config.remote_deadline, 20);
+    assert_int_equal(config.remote_lease, 100);
+    assert_int_equal(config.remote_keep, 0);
     lt_config_finish(&config);
 
     setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
     assert_int_equal(load("--model a.gguf", &config, &error), LT_OK);
     assert_string_equal(config.socket, "/run/user/7/latentd.sock");
     lt_config_finish(&config);
+}
+
+static void times_of_the_remote_tier(void **state)
+{
+    (void)state;
+    struct lt_config config;
+    struct lt_error error;
+    setenv("LATENTD_REMOTE", "redis://a:1,b,[::1]:2", 1);
+    assert_int_equal(load("--model a.gguf --remote-deadline 5ms --remote-lease 2s --remote-keep 7d", &config, &error),
+                     LT_OK);
+    assert_string_equal(config.remote, "redis://a:1,b,[::1]:2");
+    assert_int_equal(config.remote_deadline, 5);
+    assert_int_equal(config.remote_lease, 2000);
+    assert_int_equal(config.remote_keep, 7 * 86400);
+    lt_config_finish(&config);
+}
+
+static void a_time_is_a_number_and_a_unit(void **state)
+{
+    static const char *const wrong[] = {"", "ms", "-1s", "1", "1 s", "1sec", "1001ms", "2s", "99999999999999999999d"};
+    uint32_t time = 7;
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(lt_config_time_parse(wrong[i], 1, 1000, &time));
+    assert_false(lt_config_time_parse("1500ms", 1000, 1000, &time)); /* no whole number of seconds */
+    assert_int_equal(time, 7);
+    assert_true(lt_config_time_parse("1s", 1, 1000, &time));
+    assert_int_equal(time, 1000);
+    assert_true(lt_config_time_parse("2000ms", 1000, 1000, &time));
+    assert_int_equal(time, 2);
+    assert_true(lt_config_time_parse("0", 1, 1000, &time));
+    assert_int_equal(time, 0);
 }
 
 static void flags_override_the_environment_which_overrides_the_file(void **state)
@@ -249,6 +302,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(fills_in_defaults, clear_environment),
+        cmocka_unit_test_setup(times_of_the_remote_tier, clear_environment),
+        cmocka_unit_test_setup(a_time_is_a_number_and_a_unit, clear_environment),
         cmocka_unit_test_setup(flags_override_the_environment_which_overrides_the_file, clear_environment),
         cmocka_unit_test_setup(reads_sizes_with_units, clear_environment),
         cmocka_unit_test_setup(names_what_is_wrong_and_where, clear_environment),

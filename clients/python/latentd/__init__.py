@@ -21,8 +21,8 @@ from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
                       Generation, Hello, Imported, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
-                      Neighbourhood, Operations, Page, Put, Receipt, Record, Score, SegmentScore, Span, Stats, StoreInfo, Timings, Usage,
-                      Verified)
+                      Neighbourhood, Operations, Page, Put, Receipt, Record, RemoteTier, Score, SegmentScore, Span, Stats, StoreInfo,
+                      Timings, Usage, Verified)
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ __all__ = [
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits",
     "MalformedError", "Model", "Namespace", "NamespaceCounters", "NamespaceStats", "Near",
     "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Page",
-    "Put", "Receipt", "Record", "Score", "Segment", "SegmentScore",
+    "Put", "Receipt", "Record", "RemoteTier", "Score", "Segment", "SegmentScore",
     "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
     "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage",
     "Verified", "answer", "document", "stored", "user",

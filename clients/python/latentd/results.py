@@ -16,7 +16,8 @@ class Span:
     key: str
     """64 hexadecimal digits."""
     tier: str | None = None
-    """Where its latent was found: "memory", "disk" or "joined" (another request was just encoding it). None of a miss."""
+    """Where its latent was found: "memory", "disk", "remote" (another daemon had encoded it) or "joined" (another request was
+    just encoding it). None of a miss."""
     miss: str | None = None
     """Why it had to be encoded: "new", "evicted", "corrupt" or "expired". None of a hit."""
 
@@ -168,6 +169,7 @@ class Counters:
     hit_rate: float = 0.0
     hits_memory: int = 0
     hits_disk: int = 0
+    hits_remote: int = 0
     singleflight_joined: int = 0
     misses_new: int = 0
     misses_evicted: int = 0
@@ -182,6 +184,7 @@ class Counters:
     spans_restored: int = 0
     refined_spans: int = 0
     documents_refined: int = 0
+    remote_refused: int = 0
     evictions: int = 0
     requests: int = 0
     requests_failed: int = 0
@@ -193,11 +196,39 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class RemoteTier:
+    """What the daemon knows of the fleet's Redis Cluster, and has asked of it since its start."""
+    nodes: int = 0
+    nodes_down: int = 0
+    slots_served: int = 0
+    """16,384 when all is well."""
+    fetches: int = 0
+    spans_asked: int = 0
+    spans_found: int = 0
+    spans_absent: int = 0
+    spans_held: int = 0
+    """Another daemon was encoding them."""
+    spans_unanswered: int = 0
+    deadlines: int = 0
+    pipelines: int = 0
+    """Batches of requests to one node, each one round trip."""
+    moved: int = 0
+    asked_elsewhere: int = 0
+    cluster_down: int = 0
+    breaker_openings: int = 0
+    written: int = 0
+    write_failures: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
+@dataclass(frozen=True)
 class NamespaceCounters:
     """What is counted for each namespace."""
     hits_memory: int = 0
     hits_disk: int = 0
     hits_joined: int = 0
+    hits_remote: int = 0
     misses_new: int = 0
     misses_evicted: int = 0
     misses_corrupt: int = 0
@@ -233,6 +264,7 @@ class Stats(Counters):
     store_write_failures: int = 0
     connections: int = 0
     running: int = 0
+    remote: RemoteTier | None = None
     lifetime: Counters = Counters()
     namespaces: tuple[NamespaceStats, ...] = ()
 
