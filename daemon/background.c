@@ -91,7 +91,7 @@ void lt_background_end(struct lt_server *server, struct lt_job *job)
     if (!lt_background_takes(job->request->method))
         return;
     bool over = job->final.failed || job->request->method == LT_METHOD_IMPORT_END;
-    lt_transfer_leave(job->caller, background->transfer, over);
+    lt_transfer_leave(background->transfer, over);
     if (background->previous)
         background->previous->next = background->next;
     else

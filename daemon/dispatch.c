@@ -150,8 +150,8 @@ int lt_dispatch_submit(struct lt_server *server, struct lt_caller *caller, struc
             lt_fail(error, code, "%d requests are waiting already; try again in a second", LT_ENGINE_QUEUE_MAX);
         else if (code)
             lt_fail_code(error, code);
-        if (code) {
-            job->caller = caller; /* whose pack may end with the job */
+        if (code) { /* else the job is no longer ours alone */
+            job->final.failed = true;
             lt_background_end(server, job);
         }
     }

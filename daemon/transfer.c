@@ -31,6 +31,7 @@ static int begin(struct lt_server *server, struct lt_caller *caller, bool incomi
     if (!transfer)
         return lt_fail_code(error, LT_ENOMEM);
     transfer->server = server;
+    transfer->owner = caller;
     transfer->file = -1;
     transfer->incoming = incoming;
     server->transfer_count++;
@@ -60,16 +61,15 @@ int lt_transfer_enter(struct lt_server *server, struct lt_caller *caller, const 
     return LT_OK;
 }
 
-void lt_transfer_leave(struct lt_caller *caller, struct lt_transfer *transfer, bool over)
+void lt_transfer_leave(struct lt_transfer *transfer, bool over)
 {
     if (!transfer)
         return;
     transfer->busy = false;
-    if (!over && !transfer->orphaned)
-        return;
-    if (caller && caller->transfer == transfer)
-        caller->transfer = NULL;
-    destroy(transfer);
+    if (over && transfer->owner)
+        transfer->owner->transfer = NULL;
+    if (over || !transfer->owner)
+        destroy(transfer);
 }
 
 void lt_transfer_abandon(struct lt_caller *caller)
@@ -78,7 +78,7 @@ void lt_transfer_abandon(struct lt_caller *caller)
     caller->transfer = NULL;
     if (!transfer)
         return;
-    transfer->orphaned = true;
+    transfer->owner = NULL;
     if (!transfer->busy)
         destroy(transfer);
 }

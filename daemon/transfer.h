@@ -15,11 +15,11 @@ struct lt_caller;
 
 struct lt_transfer {
     struct lt_server *server;
-    int file;       /* -1 before there is one */
-    uint64_t bytes; /* in the file */
+    struct lt_caller *owner; /* NULL: its connection is gone */
+    int file;                /* -1 before there is one */
+    uint64_t bytes;          /* in the file */
     bool incoming;
     bool busy;
-    bool orphaned; /* its connection is gone */
 };
 
 /* Loop thread: finds the transfer that a request goes on with, or makes the one that it begins, and marks it busy. NULL
@@ -29,7 +29,7 @@ int lt_transfer_enter(struct lt_server *server, struct lt_caller *caller, const 
                       struct lt_transfer **ret_transfer, struct lt_error *error);
 
 /* Loop thread: the request is done; `over` if nothing goes on from here. NULL is allowed. */
-void lt_transfer_leave(struct lt_caller *caller, struct lt_transfer *transfer, bool over);
+void lt_transfer_leave(struct lt_transfer *transfer, bool over);
 
 /* Loop thread: the connection is gone. */
 void lt_transfer_abandon(struct lt_caller *caller);

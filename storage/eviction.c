@@ -212,6 +212,8 @@ static int evict_one(struct lt_eviction *eviction, struct lt_queues *queues, str
     for (int moves = 0;;) {
         enum lt_queue queue;
         int code = choose_queue(environment, transaction, &queue);
+        if (pinned > ledger->pins.count) /* there is nothing else in the main queue */
+            queue = LT_QUEUE_SMALL;
         if (code == LT_OK)
             code = lt_queues_take_oldest(environment, transaction, queue, record, &bytes, &key, &place);
         if (code)
@@ -224,8 +226,7 @@ static int evict_one(struct lt_eviction *eviction, struct lt_queues *queues, str
                         queue == LT_QUEUE_MAIN && reads ? reads - 1 : 0, record, bytes);
         if (code)
             return code;
-        if (pins && pinned++ > ledger->pins.count)
-            return LT_ENOTFOUND;
+        pinned = pins ? pinned + 1 : 0;
     }
     remember(eviction, &key);
     atomic_fetch_add_explicit(&eviction->count, 1, memory_order_relaxed);

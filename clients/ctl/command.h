@@ -46,6 +46,9 @@ int command_shutdown(struct context *context);
 int command_top(struct context *context);
 int command_repl(struct context *context);
 
+/* Runs the command of context->options, in its namespace, on a connected context. Returns an exit code. */
+int command_run(struct context *context);
+
 /* The function of a command; NULL for those that need no daemon. */
 int (*command_of(enum command command))(struct context *);
 

@@ -54,13 +54,16 @@ int print_reply(const struct context *context, const struct latent_reply *reply)
     return printed ? EXIT_DONE : report_failure(context, LATENT_EIO, "cannot write to standard output");
 }
 
+int command_run(struct context *context)
+{
+    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
+    return code ? report_call(context, code) : command_of(context->options.command)(context);
+}
+
 static int run(struct context *context)
 {
     int status = daemon_connect(context);
-    if (status != EXIT_DONE)
-        return status;
-    int code = latent_set_namespace(context->latent, context->options.space, context->options.ttl_seconds);
-    return code ? report_call(context, code) : command_of(context->options.command)(context);
+    return status == EXIT_DONE ? command_run(context) : status;
 }
 
 int main(int count, char **arguments)

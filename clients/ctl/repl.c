@@ -42,7 +42,7 @@ static void run_words(struct repl *repl, int count, const char **words)
         context->options = options;
         /* The daemon may have been started anew since the last line. */
         if (latent_ping(context->latent) == LATENT_OK || daemon_connect(context) == EXIT_DONE)
-            command_of(options.command)(context);
+            command_run(context);
     }
 }
 
