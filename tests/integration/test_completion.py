@@ -57,7 +57,9 @@ def test_options_are_those_of_the_help(command):
     (["generate", "--format", ""], {"chat", "text"}), (["generate", "--format", "t"], {"text"}),
     (["generate", "--file", ""], {":file"}), (["-s", ""], {":file"}), (["-s", "x", "mod"], {"models"}),
     (["score", ""], {":file"}),
-    (["doc", ""], {"put", "list", "show", "refine", "history", "rm"}), (["doc", "put", "notes", ""], {":file"}), (["doc", "list", ""], set()), (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
+    (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
+    (["doc", ""], {"put", "list", "show", "refine", "history", "rm"}), (["doc", "put", "notes", ""], {":file"}),
+    (["doc", "list", ""], set()),
     (["generate", "--seed", ""], set()), (["nonsense", "--j"], {"--json"}), ([], set()),
 ], ids=str)
 def test_candidates(words, candidates):
