@@ -42,4 +42,8 @@ const struct lt_histogram_kind *lt_histogram_kind(enum lt_histogram_name name);
 
 void lt_histogram_observe(struct lt_histogram *histogram, enum lt_histogram_name name, double value);
 
+/* The value that a share (0 to 1) of all that was observed does not exceed, as Prometheus reckons it: evenly spread
+ * within its bucket, the last bound if it lies above. NAN if nothing was observed. */
+double lt_histogram_quantile(const struct lt_histogram *histogram, enum lt_histogram_name name, double share);
+
 #endif

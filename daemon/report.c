@@ -1,5 +1,6 @@
 #include "daemon/report.h"
 
+#include <math.h>
 #include <sodium.h>
 #include <unistd.h>
 
@@ -113,6 +114,19 @@ static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
         lt_pair_uint(writer, fields[i].name, fields[i].value);
 }
 
+static void write_first_token(struct lt_writer *writer, const char *name, const struct lt_counters *counters,
+                              double share)
+{
+    double seconds = lt_histogram_quantile(&counters->histograms[LT_HISTOGRAM_TIME_TO_FIRST_TOKEN],
+                                           LT_HISTOGRAM_TIME_TO_FIRST_TOKEN, share);
+    if (!isnan(seconds)) {
+        lt_pair_real(writer, name, 1e3 * seconds);
+        return;
+    }
+    lt_write_text(writer, name);
+    lt_write_nil(writer);
+}
+
 void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
 {
     const struct lt_counters *counters = &server->counters;
@@ -120,7 +134,7 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     lt_store_stats(server->store, &store);
     uint64_t pinned, pinned_bytes;
     lt_store_pinned(server->store, &pinned, &pinned_bytes);
-    lt_write_map(writer, SHARED_FIELDS + 14);
+    lt_write_map(writer, SHARED_FIELDS + 16);
     write_counters(writer, counters, lt_counters_value, lt_clock_seconds() - server->started);
     lt_pair_uint(writer, "store_entries", store.entries);
     lt_pair_uint(writer, "store_bytes", store.bytes);
@@ -133,6 +147,8 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     lt_pair_uint(writer, "store_write_failures", store.write_failures);
     lt_pair_uint(writer, "connections", server->session_count);
     lt_pair_uint(writer, "running", server->job_count);
+    write_first_token(writer, "ttft_p50_ms", counters, 0.5);
+    write_first_token(writer, "ttft_p99_ms", counters, 0.99);
     write_remote(writer, server->fleet);
     write_namespaces(writer, server);
     lt_write_text(writer, "lifetime");

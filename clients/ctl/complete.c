@@ -167,10 +167,12 @@ static void offer_options(const struct completion *completion)
 static void offer_value(const struct completion *completion, char *value, const char *of)
 {
     char *rest = value;
+    bool file = false;
     for (char *one; (one = strsep(&rest, "|")) != NULL;) {
+        file |= strcmp(one, "FILE") == 0;
         if (strcmp(one, "FILE") == 0 || strcmp(one, "SOCKET") == 0)
             offer(completion, CANDIDATE_FILE, "");
-        else if (strcmp(one, "DIRECTORY") == 0)
+        else if (strcmp(one, "DIRECTORY") == 0 && !file) /* files are looked for in directories */
             offer(completion, CANDIDATE_DIRECTORY, "");
         else if (strcmp(one, "COMMAND") == 0)
             offer_commands(completion);

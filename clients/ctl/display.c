@@ -2,6 +2,7 @@
 #include "clients/ctl/display.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,7 +46,9 @@ struct quantity show_operations(uint64_t operations)
 
 struct quantity show_milliseconds(double milliseconds)
 {
-    struct quantity shown;
+    struct quantity shown = {"-"};
+    if (isnan(milliseconds))
+        return shown;
     if (milliseconds >= 10000)
         snprintf(shown.text, sizeof shown.text, "%.1f s", milliseconds / 1000);
     else

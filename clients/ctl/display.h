@@ -19,7 +19,7 @@ struct quantity show_bytes(uint64_t bytes);
 /* "12.3 M" */
 struct quantity show_operations(uint64_t operations);
 
-/* "0.12 ms", "1.50 s" */
+/* "0.12 ms", "1.50 s"; "-" for NAN */
 struct quantity show_milliseconds(double milliseconds);
 
 /* "0.12 ms", "5.2 s", "3 min 20 s", "2 h 5 min", "4 d 3 h" */

@@ -1,5 +1,6 @@
 /* latentctl stats. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -9,7 +10,7 @@
 
 #define BAR_WIDTH 24
 
-enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_OPERATIONS, UNIT_DURATION };
+enum unit { UNIT_COUNT, UNIT_BYTES, UNIT_OPERATIONS, UNIT_DURATION, UNIT_MILLISECONDS };
 
 /* One line of the table; `name` is that of the counter, "" a line between two groups. */
 static const struct row {
@@ -42,6 +43,8 @@ static const struct row {
     {"requests", "requests", UNIT_COUNT},
     {"requests_failed", "  failed", UNIT_COUNT},
     {"running", "  under way", UNIT_COUNT},
+    {"ttft_p50_ms", "first token, half within", UNIT_MILLISECONDS},
+    {"ttft_p99_ms", "  99 % within", UNIT_MILLISECONDS},
     {"prompt_tokens", "prompt tokens", UNIT_COUNT},
     {"prompt_tokens_cached", "  of cached spans", UNIT_COUNT},
     {"completion_tokens", "completion tokens", UNIT_COUNT},
@@ -63,6 +66,8 @@ static struct quantity show_value(const struct latent_value *value, enum unit un
 {
     if (!value)
         return (struct quantity){""};
+    if (unit == UNIT_MILLISECONDS)
+        return show_milliseconds(latent_value_real(value, NAN));
     if (unit == UNIT_DURATION)
         return show_duration(latent_value_real(value, 0));
     uint64_t count = latent_value_uint(value, 0);

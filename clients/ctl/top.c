@@ -99,6 +99,9 @@ static void draw_head(struct top *top)
     attroff(A_BOLD);
     print_line(top, "%s connections, %s requests under way, %s failed", show_count(counter(top, "connections")).text,
                show_count(counter(top, "running")).text, show_count(counter(top, "requests_failed")).text);
+    print_line(top, "first token: half within %s, 99 %% within %s",
+               show_milliseconds(latent_value_real(latent_reply_at(top->stats, "ttft_p50_ms"), NAN)).text,
+               show_milliseconds(latent_value_real(latent_reply_at(top->stats, "ttft_p99_ms"), NAN)).text);
     top->row++;
 }
 

@@ -71,3 +71,9 @@ def test_every_package_of_the_list_is_known_to_the_build():
     packages = " ".join(lines)
     for library in set(libraries) - {"threads"}:
         assert library.removeprefix("lib") in packages, f"deploy/packages lacks {library}"
+
+
+def test_debian_packages_are_built_with_the_libraries_of_the_list():
+    control = (ROOT / "deploy" / "debian" / "control").read_text()
+    depends = set(re.findall(r"^ (lib\S+-dev)\b", control.split("\n\n")[0], re.MULTILINE))
+    assert depends == set(re.findall(r"^build\s+(lib\S+-dev)\b", (ROOT / "deploy" / "packages").read_text(), re.MULTILINE))

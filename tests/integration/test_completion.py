@@ -56,7 +56,10 @@ def test_options_are_those_of_the_help(command):
     (["ge"], {"generate"}), (["stats", "--w"], {"--watch"}), (["--so"], {"--socket"}), (["--json", "sta"], {"stats"}),
     (["generate", "--format", ""], {"chat", "text"}), (["generate", "--format", "t"], {"text"}),
     (["generate", "--file", ""], {":file"}), (["-s", ""], {":file"}), (["-s", "x", "mod"], {"models"}),
-    (["score", ""], {":file"}), (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
+    (["score", ""], {":file"}),
+    (["help", "sh"], {"shutdown"}), (["ping", ""], set()), (["generate", ""], set()),
+    (["doc", ""], {"put", "list", "show", "refine", "history", "rm"}), (["doc", "put", "notes", ""], {":file"}),
+    (["doc", "list", ""], set()),
     (["generate", "--seed", ""], set()), (["nonsense", "--j"], {"--json"}), ([], set()),
 ], ids=str)
 def test_candidates(words, candidates):
@@ -66,6 +69,15 @@ def test_candidates(words, candidates):
 def test_names_of_models_come_from_the_daemon(daemon, tmp_path):
     assert set(offered("generate", "--model", "", socket=daemon.socket)) == {"tiny"}
     assert offered("generate", "--model", "", socket=tmp_path / "nobody") == {}, "and without one nothing is said"
+
+
+def test_names_of_documents_come_from_the_daemon(daemon):
+    with daemon.connect() as connection:
+        connection.doc_put("notes", "The king had golden hair.")
+        connection.doc_put("letters", "The king wrote no letters.")
+    for words in (["doc", "show", ""], ["doc", "show", "--doc-version", "1", ""], ["generate", "--doc", ""]):
+        assert set(offered(*words, socket=daemon.socket)) == {"notes", "letters"}
+    assert set(offered("doc", "rm", "no", socket=daemon.socket)) == {"notes"}
 
 
 def complete_in_bash(folder, *words):

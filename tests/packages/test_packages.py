@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import subprocess
+from urllib.request import urlopen
 
 import pytest
 from conftest import ROOT, run
@@ -98,3 +99,43 @@ def test_examples_build_with_the_development_package(system, daemon, tmp_path):
 def test_manual_pages(system, page):
     name, number = page.split("/")[1].rsplit(".", 1)
     assert f"{name}({number})" in run("man", "-l", system / "usr/share/man" / f"{page}.gz", env={**os.environ, "MANPAGER": "cat"})
+
+
+def allowed_calls(unit):
+    """System calls that the unit's filters leave, by what systemd says is in their sets."""
+    members = {}
+    for line in run("systemd-analyze", "syscall-filter", "--no-pager").splitlines():
+        if line.startswith("@"):
+            name = line.strip()
+            members[name] = set()
+        elif line.startswith("    ") and not line.strip().startswith("#"):
+            members[name].add(line.strip())
+
+    def calls(name):
+        return {name} if not name.startswith("@") else set().union(*map(calls, members[name]))
+
+    allowed = set()
+    for forbids, names in re.findall(r"^SystemCallFilter=(~?)(.*)$", unit, re.MULTILINE):
+        named = set().union(*map(calls, names.split()))
+        allowed = allowed - named if forbids else allowed | named
+    return allowed | calls("@default")
+
+
+def test_unit_forbids_nothing_that_the_daemon_needs(system, tmp_path):
+    """What it calls from start to stop, prompts over both kinds of sockets included, is allowed."""
+    unit = (system / "lib/systemd/system/latentd.service").read_text()
+    allowed = allowed_calls(unit)
+    assert {"read", "mmap", "epoll_wait"} < allowed and not {"mount", "reboot", "sched_setaffinity"} & allowed
+    socket, trace = tmp_path / "socket", tmp_path / "trace"
+    process = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, system / "usr/bin/latentd", "--model",
+                                system / "usr/share/latentd/models/islet-8-s.gguf", "--store", tmp_path / "store", "--socket", socket,
+                                "--http", "127.0.0.1:17412"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline().startswith("latentd ready")
+    run(system / "usr/bin/latentctl", "-s", socket, "generate", "--max-tokens", "8", PROMPT)
+    with urlopen("http://127.0.0.1:17412/metrics", timeout=30) as page:
+        assert page.status == 200
+    run(system / "usr/bin/latentctl", "-s", socket, "shutdown")
+    assert process.wait(60) == 0
+    process.stdout.close()
+    called = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE)) - {"execve"}
+    assert len(called) > 20 and called <= allowed, called - allowed

@@ -264,6 +264,8 @@ class Stats(Counters):
     store_write_failures: int = 0
     connections: int = 0
     running: int = 0
+    ttft_p50_ms: float | None = None
+    ttft_p99_ms: float | None = None
     remote: RemoteTier | None = None
     lifetime: Counters = Counters()
     namespaces: tuple[NamespaceStats, ...] = ()
