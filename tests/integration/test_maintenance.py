@@ -256,7 +256,7 @@ def test_the_python_client(connection, tmp_path):
     assert connection.pin(TEXT)["pinned"] == connection.verify(reencode=True, namespace="public").compared == spans
     page = connection.scan(namespace="a", count=2)
     assert len(page.records) == 2 and page.cursor and page.records[0].expires_in_s > 90 and page.records[0].text in TEXT
-    assert connection.scan(page.cursor).records and connection.backup(str(tmp_path / "copy")) > 0
+    assert connection.scan(page.cursor, namespace="a").records and connection.backup(str(tmp_path / "copy")) > 0
     assert connection.unpin(TEXT)["unpinned"] == connection.evict(TEXT)["evicted"] == spans
     assert [space.name for space in connection.namespace_list()] == ["public", "a"]
     assert connection.flush("a") == spans and connection.flush(all=True) == connection.namespace_remove("a") == 0
