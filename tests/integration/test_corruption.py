@@ -74,7 +74,9 @@ def test_flipped_bits(make_daemon):
         wait_until_written(connection)
     assert daemon.stop() == 0
     data, refused, healed = used(daemon.store), 0, 0
-    for seed in range(SEEDS):
+    for seed in range(10 * SEEDS):
+        if seed >= SEEDS and refused and healed:
+            break  # few flips may happen to be all of one kind
         shutil.rmtree(daemon.store)
         daemon.store.mkdir()
         write(daemon.store, flip(data, random.Random(seed)))
@@ -87,7 +89,7 @@ def test_flipped_bits(make_daemon):
             refused += 1
         else:
             healed += serve_and_stop(daemon, copy, texts, answer) < len(copy.latents)
-    print(f"\n{SEEDS} flips in {len(data) // PAGE} pages: {refused} refused, {healed} healed")
+    print(f"\n{seed} flips in {len(data) // PAGE} pages: {refused} refused, {healed} healed")
     assert refused > 0 and healed > 0
 
 
