@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "clients/ctl/command.h"
+#include "clients/ctl/calling.h"
 #include "clients/ctl/display.h"
 
 static void print_pair(const char *title, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -29,8 +29,9 @@ static uint64_t uint_at(const struct latent_value *value, const char *path)
     return latent_value_uint(latent_value_at(value, path), 0);
 }
 
-static void print_info(const struct latent_reply *reply)
+static void print_info(const struct context *context, const struct latent_reply *reply)
 {
+    (void)context;
     const struct latent_value *info = latent_reply_at(reply, "");
     print_pair("version", "%s, protocol %" PRIu64, text_at(info, "version", "?"), uint_at(info, "protocol"));
     print_pair("process", "%" PRIu64, uint_at(info, "pid"));
@@ -77,32 +78,12 @@ static void print_models(const struct context *context, const struct latent_repl
 
 int command_info(struct context *context)
 {
-    struct latent_reply *reply = NULL;
-    int status = EXIT_DONE;
-    int code = latent_info(context->latent, &reply);
-    if (code)
-        return report_call(context, code);
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        print_info(reply);
-    latent_reply_destroy(reply);
-    return status;
+    return call_and_print(context, "info", json_object(), print_info);
 }
 
 int command_models(struct context *context)
 {
-    struct latent_reply *reply = NULL;
-    int status = EXIT_DONE;
-    int code = latent_models(context->latent, &reply);
-    if (code)
-        return report_call(context, code);
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        print_models(context, reply);
-    latent_reply_destroy(reply);
-    return status;
+    return call_and_print(context, "models", json_object(), print_models);
 }
 
 int command_ping(struct context *context)

@@ -41,19 +41,22 @@ bool call_method(struct context *context, const char *method, json_t *parameters
     return code == LATENT_OK;
 }
 
-int call_and_print(struct context *context, const char *method, json_t *parameters,
-                   void (*print)(const struct context *context, const struct latent_reply *reply))
+int show_reply(const struct context *context, struct latent_reply *reply, print_function print)
 {
-    struct latent_reply *reply = NULL;
     int status = EXIT_DONE;
-    if (!call_method(context, method, parameters, &reply, &status))
-        return status;
     if (context->options.json)
         status = print_reply(context, reply);
     else
         print(context, reply);
     latent_reply_destroy(reply);
     return status;
+}
+
+int call_and_print(struct context *context, const char *method, json_t *parameters, print_function print)
+{
+    struct latent_reply *reply = NULL;
+    int status;
+    return call_method(context, method, parameters, &reply, &status) ? show_reply(context, reply, print) : status;
 }
 
 void add_parameter(json_t **parameters, const char *name, json_t *value)

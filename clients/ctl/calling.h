@@ -6,10 +6,15 @@
 
 #include "clients/ctl/command.h"
 
-/* Calls a method and shows what it returned: as JSON with --json, else through `print`. Takes over `parameters`; NULL
- * is reported as out of memory. While it runs, a terminal shows how far it is. Returns an exit code. */
-int call_and_print(struct context *context, const char *method, json_t *parameters,
-                   void (*print)(const struct context *context, const struct latent_reply *reply));
+/* Shows a reply to a person. */
+typedef void (*print_function)(const struct context *context, const struct latent_reply *reply);
+
+/* Shows a reply, as JSON with --json, else through `print`, and destroys it. Returns an exit code. */
+int show_reply(const struct context *context, struct latent_reply *reply, print_function print);
+
+/* Calls a method and shows what it returned. Takes over `parameters`; NULL is reported as out of memory. While it runs,
+ * a terminal shows how far it is. Returns an exit code. */
+int call_and_print(struct context *context, const char *method, json_t *parameters, print_function print);
 
 /* Calls a method; on failure reports it and returns an exit code in *ret_status. Takes over `parameters`. */
 bool call_method(struct context *context, const char *method, json_t *parameters, struct latent_reply **ret_reply,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clients/ctl/calling.h"
 #include "clients/ctl/display.h"
 #include "clients/ctl/doc.h"
 
@@ -16,13 +17,19 @@ static uint64_t uint_at(const struct latent_value *value, const char *path)
 /* Calls a method with parameters, which are freed. */
 static int call(struct context *context, const char *method, json_t *parameters, struct latent_reply **ret_reply)
 {
-    char *text = parameters ? json_dumps(parameters, JSON_COMPACT) : NULL;
-    json_decref(parameters);
-    if (!text)
+    int status = EXIT_DONE;
+    if (!parameters)
         return report_failure(context, LATENT_EPARAM, "the name of a document must be UTF-8");
-    int code = latent_call(context->latent, method, text, ret_reply);
-    free(text);
-    return code ? report_call(context, code) : EXIT_DONE;
+    (void)call_method(context, method, parameters, ret_reply, &status);
+    return status;
+}
+
+/* The same, and shows what it returned. */
+static int call_and_show(struct context *context, const char *method, json_t *parameters, print_function print)
+{
+    struct latent_reply *reply = NULL;
+    int status = call(context, method, parameters, &reply);
+    return status ? status : show_reply(context, reply, print);
 }
 
 /* Local time, "2026-11-25 08:01:22". */
@@ -139,27 +146,23 @@ static int show(struct context *context, const char *name)
 
 /* --- refine --- */
 
+static void print_refined(const struct context *context, const struct latent_reply *reply)
+{
+    const struct latent_value *result = latent_reply_at(reply, "");
+    printf("%s: version %" PRIu64 ", %s spans refined, %s were; %s operations, %s\n", context->options.doc_name,
+           uint_at(result, "version"), show_count(uint_at(result, "refined")).text,
+           show_count(uint_at(result, "known")).text, show_operations(uint_at(result, "ops.refine")).text,
+           show_milliseconds(latent_value_real(latent_value_at(result, "timings.total_ms"), 0)).text);
+}
+
 static int refine(struct context *context, const char *name)
 {
-    struct latent_reply *reply = NULL;
     json_t *parameters = json_pack("{s:s}", "name", name);
     if (parameters && context->options.document_version)
         json_object_set_new(parameters, "version", json_integer((json_int_t)context->options.document_version));
     if (parameters && context->options.generate.model)
         json_object_set_new(parameters, "model", json_string(context->options.generate.model));
-    int status = call(context, "doc.refine", parameters, &reply);
-    if (status)
-        return status;
-    const struct latent_value *result = latent_reply_at(reply, "");
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        printf("%s: version %" PRIu64 ", %s spans refined, %s were; %s operations, %s\n", name,
-               uint_at(result, "version"), show_count(uint_at(result, "refined")).text,
-               show_count(uint_at(result, "known")).text, show_operations(uint_at(result, "ops.refine")).text,
-               show_milliseconds(latent_value_real(latent_value_at(result, "timings.total_ms"), 0)).text);
-    latent_reply_destroy(reply);
-    return status;
+    return call_and_show(context, "doc.refine", parameters, print_refined);
 }
 
 /* --- history and rm --- */
@@ -179,32 +182,10 @@ static void print_history(const struct context *context, const struct latent_rep
     }
 }
 
-static int history(struct context *context, const char *name)
+static void print_removed(const struct context *context, const struct latent_reply *reply)
 {
-    struct latent_reply *reply = NULL;
-    int status = call(context, "doc.history", json_pack("{s:s}", "name", name), &reply);
-    if (status)
-        return status;
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        print_history(context, reply);
-    latent_reply_destroy(reply);
-    return status;
-}
-
-static int rm(struct context *context, const char *name)
-{
-    struct latent_reply *reply = NULL;
-    int status = call(context, "doc.remove", json_pack("{s:s}", "name", name), &reply);
-    if (status)
-        return status;
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        printf("%s is removed, with its history\n", name);
-    latent_reply_destroy(reply);
-    return status;
+    (void)reply;
+    printf("%s is removed, with its history\n", context->options.doc_name);
 }
 
 int command_doc(struct context *context)
@@ -218,9 +199,9 @@ int command_doc(struct context *context)
     case DOC_REFINE:
         return refine(context, options->doc_name);
     case DOC_HISTORY:
-        return history(context, options->doc_name);
+        return call_and_show(context, "doc.history", json_pack("{s:s}", "name", options->doc_name), print_history);
     case DOC_REMOVE:
-        return rm(context, options->doc_name);
+        return call_and_show(context, "doc.remove", json_pack("{s:s}", "name", options->doc_name), print_removed);
     default:
         return list(context);
     }

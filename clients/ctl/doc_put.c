@@ -50,12 +50,8 @@ static int put_text(struct context *context, const char *name, const struct inpu
 static int put_file(struct context *context, const char *name, const char *path)
 {
     struct input input;
-    const char *problem = input_read(path, LT_DOCUMENT_BYTES_MAX, &input);
-    if (problem) {
-        char message[512];
-        snprintf(message, sizeof message, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path, problem);
-        return report_failure(context, LATENT_EIO, message);
-    }
+    if (!input_read(context, path, LT_DOCUMENT_BYTES_MAX, &input))
+        return EXIT_FAILED;
     int status = put_text(context, name, &input);
     free(input.text);
     return status;

@@ -50,15 +50,9 @@ static int encode(struct context *context, const char *text, size_t bytes)
 
 int command_encode(struct context *context)
 {
-    struct input input = {0};
-    if (strcmp(context->options.argument, "-") != 0)
-        return encode(context, context->options.argument, strlen(context->options.argument));
-    const char *problem = input_read("-", LT_PROMPT_BYTES_MAX, &input);
-    if (problem) {
-        char message[256];
-        snprintf(message, sizeof message, "standard input: %s", problem);
-        return report_failure(context, LATENT_EIO, message);
-    }
+    struct input input;
+    if (!input_argument(context, &input))
+        return EXIT_FAILED;
     int status = encode(context, input.text, input.bytes);
     free(input.text);
     return status;

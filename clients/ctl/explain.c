@@ -2,7 +2,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "clients/ctl/command.h"
+#include "clients/ctl/calling.h"
 #include "clients/ctl/explain_page.h"
 #include "clients/ctl/passage.h"
 #include "clients/ctl/texts.h"
@@ -22,40 +22,24 @@ static json_t *segments_json(const struct texts *texts)
     return segments;
 }
 
-/* The request's parameters as JSON text, to be freed; NULL if a text is not UTF-8 or memory is short. */
-static char *parameters(const struct options *options, const struct texts *texts)
+static void print_page(const struct context *context, const struct latent_reply *reply)
 {
-    json_t *json = json_pack("{s:o}", "segments", segments_json(texts));
-    bool good = json != NULL;
-    if (good && options->generate.model)
-        good = json_object_set_new(json, "model", json_string(options->generate.model)) == 0;
-    if (good && options->measure) {
-        char *passage = passage_text();
-        good = passage && json_object_set_new(json, "measure", json_string(passage)) == 0;
-        free(passage);
-    }
-    char *text = good ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    return text;
+    print_explanation(context, latent_reply_at(reply, ""));
 }
 
 static int explain(struct context *context, const struct texts *texts)
 {
-    struct latent_reply *reply = NULL;
-    char *params = parameters(&context->options, texts);
-    if (!params)
+    json_t *parameters = json_pack("{s:o}", "segments", segments_json(texts));
+    if (!parameters)
         return report_failure(context, LATENT_EUTF8, "a document or the prompt is not valid UTF-8");
-    int code = latent_call(context->latent, "explain", params, &reply);
-    free(params);
-    if (code)
-        return report_call(context, code);
-    int status = EXIT_DONE;
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        print_explanation(context, latent_reply_at(reply, ""));
-    latent_reply_destroy(reply);
-    return status;
+    if (context->options.generate.model)
+        add_parameter(&parameters, "model", json_string(context->options.generate.model));
+    if (context->options.measure) {
+        char *passage = passage_text();
+        add_parameter(&parameters, "measure", passage ? json_string(passage) : NULL);
+        free(passage);
+    }
+    return call_and_print(context, "explain", parameters, print_page);
 }
 
 int command_explain(struct context *context)

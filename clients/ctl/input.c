@@ -46,14 +46,28 @@ static const char *read_all(FILE *file, size_t most, struct input *ret_input)
     return NULL;
 }
 
-const char *input_read(const char *path, size_t most, struct input *ret_input)
+bool input_read(const struct context *context, const char *path, size_t most, struct input *ret_input)
 {
-    if (strcmp(path, "-") == 0)
-        return read_all(stdin, most, ret_input);
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return strerror(errno);
-    const char *problem = read_all(file, most, ret_input);
-    fclose(file);
-    return problem;
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    const char *problem = file ? read_all(file, most, ret_input) : strerror(errno);
+    if (problem) {
+        char message[512];
+        snprintf(message, sizeof message, "%s: %s", standard ? "standard input" : path, problem);
+        report_failure(context, LATENT_EIO, message);
+    }
+    if (file && !standard)
+        fclose(file);
+    return !problem;
+}
+
+bool input_argument(const struct context *context, struct input *ret_input)
+{
+    const char *argument = context->options.argument;
+    if (strcmp(argument, "-") == 0)
+        return input_read(context, "-", LT_PROMPT_BYTES_MAX, ret_input);
+    *ret_input = (struct input){strdup(argument), strlen(argument)};
+    if (!ret_input->text)
+        report_failure(context, LATENT_ENOMEM, "out of memory");
+    return ret_input->text;
 }

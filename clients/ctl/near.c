@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clients/ctl/command.h"
+#include "clients/ctl/calling.h"
 #include "clients/ctl/display.h"
 #include "clients/ctl/input.h"
 
@@ -40,8 +40,9 @@ static void print_span(const struct context *context, const struct latent_value 
         printf("  nothing is stored for this model\n");
 }
 
-static void print_near(const struct context *context, const struct latent_value *reply)
+static void print_near(const struct context *context, const struct latent_reply *whole)
 {
+    const struct latent_value *reply = latent_reply_at(whole, "");
     const struct latent_value *spans = latent_value_at(reply, "spans");
     for (size_t i = 0; i < latent_value_count(spans); i++) {
         if (i > 0)
@@ -54,50 +55,24 @@ static void print_near(const struct context *context, const struct latent_value 
             show_milliseconds(scan).text);
 }
 
-static char *parameters(const struct options *options, const char *text, size_t bytes)
+static int near_text(struct context *context, const struct input *input)
 {
-    json_t *json = json_pack("{s:s%}", "text", text, bytes);
-    bool good = json != NULL;
-    if (good && options->nearest)
-        good = json_object_set_new(json, "k", json_integer(options->nearest)) == 0;
-    if (good && options->generate.model)
-        good = json_object_set_new(json, "model", json_string(options->generate.model)) == 0;
-    char *params = good ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    return params;
-}
-
-static int near_text(struct context *context, const char *text, size_t bytes)
-{
-    struct latent_reply *reply = NULL;
-    char *params = parameters(&context->options, text, bytes);
-    if (!params)
+    json_t *parameters = json_pack("{s:s%}", "text", input->text, input->bytes);
+    if (!parameters)
         return report_failure(context, LATENT_EUTF8, "the text is not valid UTF-8");
-    int code = latent_call(context->latent, "near", params, &reply);
-    free(params);
-    if (code)
-        return report_call(context, code);
-    int status = EXIT_DONE;
-    if (context->options.json)
-        status = print_reply(context, reply);
-    else
-        print_near(context, latent_reply_at(reply, ""));
-    latent_reply_destroy(reply);
-    return status;
+    if (context->options.nearest)
+        add_parameter(&parameters, "k", json_integer(context->options.nearest));
+    if (context->options.generate.model)
+        add_parameter(&parameters, "model", json_string(context->options.generate.model));
+    return call_and_print(context, "near", parameters, print_near);
 }
 
 int command_near(struct context *context)
 {
-    struct input input = {0};
-    if (strcmp(context->options.argument, "-") != 0)
-        return near_text(context, context->options.argument, strlen(context->options.argument));
-    const char *problem = input_read("-", LT_PROMPT_BYTES_MAX, &input);
-    if (problem) {
-        char message[256];
-        snprintf(message, sizeof message, "standard input: %s", problem);
-        return report_failure(context, LATENT_EIO, message);
-    }
-    int status = near_text(context, input.text, input.bytes);
+    struct input input;
+    if (!input_argument(context, &input))
+        return EXIT_FAILED;
+    int status = near_text(context, &input);
     free(input.text);
     return status;
 }

@@ -44,18 +44,13 @@ static void print_flushed(const struct context *context, const struct latent_rep
 /* The text that was given, or that stands on standard input. NULL after a failure that was reported. */
 static json_t *text_of(const struct context *context)
 {
-    struct input input = {0};
-    if (strcmp(context->options.argument, "-") != 0)
-        return json_string(context->options.argument);
-    const char *problem = input_read("-", LT_PROMPT_BYTES_MAX, &input);
-    if (problem) {
-        fprintf(stderr, "latentctl: standard input: %s\n", problem);
+    struct input input;
+    if (!input_argument(context, &input))
         return NULL;
-    }
     json_t *text = json_stringn(input.text, input.bytes);
     free(input.text);
     if (!text)
-        fputs("latentctl: standard input is not UTF-8\n", stderr);
+        report_failure(context, LATENT_EUTF8, "the text is not valid UTF-8");
     return text;
 }
 
@@ -71,8 +66,7 @@ static json_t *keys_of(const struct options *options)
 }
 
 /* Calls a method on the latents that are meant: of a text, by --key, or by --share. */
-static int call_on_latents(struct context *context, const char *method,
-                           void (*print)(const struct context *context, const struct latent_reply *reply))
+static int call_on_latents(struct context *context, const char *method, print_function print)
 {
     const struct options *options = &context->options;
     json_t *parameters = json_object(), *text = NULL;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "clients/ctl/command.h"
+#include "clients/ctl/calling.h"
 #include "clients/ctl/display.h"
 #include "clients/ctl/interrupt.h"
 
@@ -128,24 +128,18 @@ static void print_namespaces(const struct context *context, const struct latent_
     }
 }
 
+static void print_page(const struct context *context, const struct latent_reply *reply)
+{
+    if (context->options.watch && context->terminal)
+        fputs("\033[H\033[2J", stdout);
+    print_table(context, reply);
+    print_namespaces(context, reply);
+    fflush(stdout);
+}
+
 static int show(struct context *context)
 {
-    struct latent_reply *reply = NULL;
-    int status = EXIT_DONE;
-    int code = latent_stats(context->latent, &reply);
-    if (code)
-        return report_call(context, code);
-    if (context->options.watch && context->terminal && !context->options.json)
-        fputs("\033[H\033[2J", stdout);
-    if (context->options.json) {
-        status = print_reply(context, reply);
-    } else {
-        print_table(context, reply);
-        print_namespaces(context, reply);
-    }
-    latent_reply_destroy(reply);
-    fflush(stdout);
-    return status;
+    return call_and_print(context, "stats", json_object(), print_page);
 }
 
 int command_stats(struct context *context)

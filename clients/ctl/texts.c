@@ -1,19 +1,13 @@
 #include "clients/ctl/texts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static bool add_file(const struct context *context, struct texts *texts, const char *path, enum latent_role role)
 {
     struct input *input = &texts->inputs[texts->count];
-    const char *problem = input_read(path, LT_PROMPT_BYTES_MAX, input);
-    if (problem) {
-        char message[512];
-        snprintf(message, sizeof message, "%s: %s", strcmp(path, "-") == 0 ? "standard input" : path, problem);
-        report_failure(context, LATENT_EIO, message);
+    if (!input_read(context, path, LT_PROMPT_BYTES_MAX, input))
         return false;
-    }
     texts->segments[texts->count++] = (struct latent_segment){.role = role, .text = input->text, .bytes = input->bytes};
     return true;
 }
