@@ -6,13 +6,18 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .by_hand import CausalAttention, RMSNorm, SwiGLU, TokenLoss
+
 EPSILON = 1e-5
 
 
-def rms_norm(x):
-    """x / sqrt(mean(x^2) + EPSILON), over the last axis, in float32 (arXiv 1910.07467)."""
+def rms_norm(x, gain=None):
+    """x / sqrt(mean(x^2) + EPSILON) * gain, over the last axis, in float32 (arXiv 1910.07467)."""
+    if not x.is_cuda:
+        return RMSNorm.apply(x, x.new_ones(x.shape[-1], dtype=torch.float32) if gain is None else gain, EPSILON)
     x = x.float()
-    return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+    x = x * torch.rsqrt(x.square().mean(-1, keepdim=True) + EPSILON)
+    return x if gain is None else x * gain
 
 
 def matrix_type(x):
@@ -28,7 +33,7 @@ class Norm(nn.Module):
         self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, x):
-        return (rms_norm(x) * self.gain).to(matrix_type(x))
+        return rms_norm(x, self.gain).to(matrix_type(x))
 
 
 def rotary_tables(length, width, device, base=10000.0):
@@ -41,8 +46,18 @@ def rotary_tables(length, width, device, base=10000.0):
 def rotate(x, tables):
     """Rotates neighbouring pairs (2i, 2i+1) of the last axis; x: ..., length, width."""
     cos, sin = tables
+    if not x.is_cuda:  # one complex product is a third of the time there, and compilers for GPUs know none
+        turned = torch.view_as_complex(x.float().unflatten(-1, (-1, 2))) * torch.complex(cos, sin)
+        return torch.view_as_real(turned).flatten(-2)
     even, odd = x[..., 0::2], x[..., 1::2]
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+def token_loss(x, table, targets):
+    """Mean cross-entropy, in nats, of predicting targets (N numbers, -1: none) from x: N,width by the rows of table: V,width."""
+    if x.is_cuda or not torch.is_grad_enabled():
+        return F.cross_entropy(F.linear(x, table).float(), targets, ignore_index=-1)
+    return TokenLoss.apply(x.to(matrix_type(x)), table, targets)
 
 
 class Attention(nn.Module):
@@ -65,11 +80,11 @@ class Attention(nn.Module):
 
     def queries(self, x):
         q = self.split(self.query(x))
-        return rms_norm(q) * self.query_gain if self.normalised else q
+        return rms_norm(q, self.query_gain) if self.normalised else q
 
     def keys(self, x):
         k = self.split(self.key(x))
-        return rms_norm(k) * self.key_gain if self.normalised else k
+        return rms_norm(k, self.key_gain) if self.normalised else k
 
     def values(self, x):
         return self.split(self.value(x))
@@ -82,72 +97,6 @@ def attend(q, k, v, mask):
     """softmax(q k / sqrt(D)) v where mask allows. q, k, v: B,heads,L,D; mask: broadcastable to B,heads,L,L."""
     scores = (q @ k.transpose(-1, -2)).float() / math.sqrt(q.shape[-1])
     return scores.masked_fill(~mask, -1e9).softmax(-1).to(v.dtype) @ v
-
-
-class CausalAttention(torch.autograd.Function):
-    """attend for rows of examples that do not see each other, a piece of a row at a time: what no token may see is never computed,
-    and the scores of a piece stay in the processor's cache. The gradient is written out, because autograd would make a tensor of
-    zeros as large as the keys for every piece."""
-
-    @staticmethod
-    def forward(context, q, k, v, pieces):
-        """q, k, v: B,heads,L,D of one type; pieces: of causal_pieces -> B,heads,L,D"""
-        scale, out, weights = q.shape[-1] ** -0.5, torch.empty_like(q), []
-        for row, queries, keys, bias in pieces:
-            scores = torch.baddbmm(bias, q[row, :, queries], k[row, :, keys].transpose(1, 2), alpha=scale)
-            weights.append(scores.softmax(-1))
-            torch.bmm(weights[-1], v[row, :, keys], out=out[row, :, queries])
-        context.save_for_backward(q, k, v, *weights)
-        context.pieces = pieces
-        return out
-
-    @staticmethod
-    def backward(context, gradient):
-        q, k, v, *weights = context.saved_tensors
-        scale, dq, dk, dv = q.shape[-1] ** -0.5, torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for (row, queries, keys, _), p in zip(context.pieces, weights):
-            g = gradient[row, :, queries]
-            dv[row, :, keys].baddbmm_(p.transpose(1, 2), g)
-            ds = torch._softmax_backward_data(g @ v[row, :, keys].transpose(1, 2), p, -1, p.dtype)
-            dq[row, :, queries] = (ds @ k[row, :, keys]).mul_(scale)
-            dk[row, :, keys].baddbmm_(ds.transpose(1, 2), q[row, :, queries], alpha=scale)
-        return dq, dk, dv, None
-
-
-PIECE = 128  # queries in a piece
-REACH = 64   # keys of a piece start at a multiple of it: few shapes, so that the library's kernels are made once
-
-
-def causal_pieces(example, kind):
-    """What CausalAttention computes for example: B,L, the number of the example that a token belongs to. A list of: row, slice of
-    queries, slice of the keys that they may see, bias of these scores (0 or very negative, of type `kind`)."""
-    pieces, length = [], example.shape[1]
-    for row, numbers in enumerate(example):
-        firsts = (numbers[None] == numbers[::PIECE, None]).int().argmax(1) // REACH * REACH
-        for start, first in zip(range(0, length, PIECE), firsts.tolist()):
-            stop = min(start + PIECE, length)
-            queries, keys = torch.arange(start, stop)[:, None], torch.arange(first, stop)
-            hidden = (keys > queries) | (numbers[first:stop] != numbers[start:stop, None])
-            pieces.append((row, slice(start, stop), slice(first, stop),
-                           torch.zeros(hidden.shape, dtype=kind).masked_fill_(hidden, -1e9)))
-    return pieces
-
-
-class SwiGLU(torch.autograd.Function):
-    """silu(gate) * up. Written out because PyTorch's gradient of silu on a CPU takes four times as long as these few products."""
-
-    @staticmethod
-    def forward(context, gate, up):
-        share = gate.sigmoid()
-        silu = gate * share
-        context.save_for_backward(share, silu, up)
-        return silu * up
-
-    @staticmethod
-    def backward(context, gradient):
-        share, silu, up = context.saved_tensors
-        slope = torch.addcmul(silu, silu, share, value=-1).add_(share)  # of silu: share + silu (1 - share)
-        return slope.mul_(up).mul_(gradient), silu * gradient
 
 
 class FeedForward(nn.Module):
@@ -218,7 +167,7 @@ class DecoderLayer(Layer):
         scores = (turned @ k.transpose(-1, -2)).float().masked_fill(~token_mask, -1e9)
         if memory is not None:
             m = self.memory_norm(memory)
-            memory_k = rms_norm(attention.split(self.memory_key(m))) * attention.key_gain
+            memory_k = rms_norm(attention.split(self.memory_key(m)), attention.key_gain)
             memory_scores = (q @ memory_k.transpose(-1, -2)).float().unflatten(2, (-1, window))
             scores = torch.cat((scores, memory_scores.masked_fill(~memory_mask, -1e9)), -1)
         weights = (scores / math.sqrt(q.shape[-1])).softmax(-1).to(v.dtype)
@@ -268,8 +217,8 @@ class Recall(nn.Module):
         """x: B,T,width; z, h: B,S,width; mask: B,T,S -> B,T,width"""
         slots = self.unfolded(z)
         front = F.pad(slots[:, :, :-1], (0, 0, 1, 0))
-        k = rms_norm(self.key(front) + self.context(h)[:, :, None]) * self.key_gain
-        q = rms_norm(self.query(self.norm(x))) * self.query_gain
+        k = rms_norm(self.key(front) + self.context(h)[:, :, None], self.key_gain)
+        q = rms_norm(self.query(self.norm(x)), self.query_gain)
         k, v = k.flatten(1, 2), self.value(slots).flatten(1, 2)
         heard = []
         for start in range(0, q.shape[1], block):

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .layers import DecoderLayer, Layer, Norm, Recall, rms_norm, rotary_tables
+from .layers import DecoderLayer, Layer, Norm, Recall, rms_norm, rotary_tables, token_loss
 
 INT8_STEPS = 127
 OUTPUT_GAIN = 0.25
@@ -127,7 +127,11 @@ class Islet(nn.Module):
         return self.mixer(r, (same & self._causal(r))[:, None], self._tables(r))
 
     def decode(self, tokens, example, closed, z, h, span_example, window=None):
-        """Logits B,T,V. window: B, how many raw tokens each row may see (None: all of config.window)."""
+        """Logits B,T,V."""
+        return F.linear(self.hidden(tokens, example, closed, z, h, span_example, window), self.embedding.weight)
+
+    def hidden(self, tokens, example, closed, z, h, span_example, window=None):
+        """B,T,D, from which the next token is predicted. window: B, how many raw tokens each row may see (None: all of config.window)."""
         c, (rows, length) = self.config, tokens.shape
         x = self.embed(tokens)
         known = (closed > 0)[..., None]
@@ -151,7 +155,7 @@ class Islet(nn.Module):
             if c.recall and number == c.decoder_layers - 1:
                 x = x + self.decoder.recall(x, z, h, self._closed_mask(example, closed, span_example))
             x = layer(x, memory, token_mask[:, None], memory_mask, tables)
-        return F.linear(self.decoder.norm(x), self.embedding.weight)
+        return self.decoder.norm(x)
 
     def _memory(self, h, example, closed, span_example):
         """What the decoder attends to beside raw tokens: vectors B,L,D and a mask B,1,T/window,window,L; None, None if
@@ -184,8 +188,8 @@ class Islet(nn.Module):
             if quantised:
                 z = int8_grid(z)
             h = self.mix(self.refine(z, rows.span_segment), rows.span_example)
-        logits = self.decode(rows.tokens, rows.example, rows.closed, z, h, rows.span_example, window)
-        loss = F.cross_entropy(logits.float().flatten(0, 1), rows.targets.flatten(), ignore_index=-1)
+        x = self.hidden(rows.tokens, rows.example, rows.closed, z, h, rows.span_example, window)
+        loss = token_loss(x.flatten(0, 1), self.embedding.weight, rows.targets.flatten())
         if self.reconstruction and self.training:
             loss = loss + self.reconstruction * self._reconstruction_loss(z, rows)
         return loss
@@ -199,7 +203,7 @@ class Islet(nn.Module):
         chosen = (rows.lengths > 0) & (torch.rand(rows.lengths.shape, device=z.device) < 0.25)
         tokens, lengths = rows.spans[chosen], rows.lengths[chosen]
         targets = tokens.masked_fill(torch.arange(tokens.shape[1], device=z.device) >= lengths[:, None], -1)
-        return F.cross_entropy(self.reconstruct(z[chosen]).float().flatten(0, 1), targets.flatten(), ignore_index=-1)
+        return token_loss(self.decoder.recall.unfolded(z[chosen]).flatten(0, 1), self.embedding.weight, targets.flatten())
 
     def _causal(self, x):
         index = torch.arange(x.shape[1], device=x.device)

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .layers import Layer, Norm, causal_pieces, matrix_type, rotary_tables
+from .by_hand import causal_pieces
+from .layers import Layer, Norm, matrix_type, rotary_tables, token_loss
 
 OUTPUT_GAIN = 0.25
 
@@ -29,8 +30,8 @@ class Tokenwise(nn.Module):
                 nn.init.zeros_(parameter)
         nn.init.constant_(self.norm.gain, OUTPUT_GAIN)
 
-    def logits(self, tokens, example):
-        """tokens, example: B,T -> B,T,V. A token attends to those before it in its example."""
+    def hidden(self, tokens, example):
+        """tokens, example: B,T -> B,T,D, from which the next token is predicted. A token attends to those before it in its example."""
         mask = pieces = None
         if tokens.device.type == "cpu":
             pieces = causal_pieces(example, matrix_type(tokens))
@@ -41,9 +42,12 @@ class Tokenwise(nn.Module):
         x = self.embedding(tokens) * math.sqrt(self.config.width)
         for layer in self.layers:
             x = layer(x, mask, tables, pieces)
-        return F.linear(self.norm(x), self.embedding.weight)
+        return self.norm(x)
+
+    def logits(self, tokens, example):
+        """tokens, example: B,T -> B,T,V"""
+        return F.linear(self.hidden(tokens, example), self.embedding.weight)
 
     def forward(self, rows, window=None, quantised=False):
         """Mean cross-entropy in nats per predicted token. window and quantised are islet's."""
-        logits = self.logits(rows.tokens, rows.example)
-        return F.cross_entropy(logits.float().flatten(0, 1), rows.targets.flatten(), ignore_index=-1)
+        return token_loss(self.hidden(rows.tokens, rows.example).flatten(0, 1), self.embedding.weight, rows.targets.flatten())

@@ -1,7 +1,8 @@
-"""Gradients that layers.py writes out by hand, against those that PyTorch derives."""
+"""Gradients that by_hand.py writes out, against those that PyTorch derives."""
 
 import torch
-from islet.layers import PIECE, CausalAttention, SwiGLU, attend, causal_pieces
+from islet.by_hand import PIECE, CausalAttention, RMSNorm, SwiGLU, TokenLoss, causal_pieces
+from islet.layers import attend, rotary_tables, rotate
 from torch.nn import functional as F
 
 ROWS, HEADS, LENGTH, WIDTH = 2, 2, 5 * PIECE + 60, 8
@@ -54,3 +55,29 @@ def test_swiglu():
     inputs = [torch.randn(7, 11, requires_grad=True) for _ in range(2)]
     assert_close(value_and_gradients(SwiGLU.apply, inputs, torch.ones(7, 11)),
                  value_and_gradients(lambda gate, up: F.silu(gate) * up, inputs, torch.ones(7, 11)))
+
+
+def test_rms_norm():
+    torch.manual_seed(3)
+    inputs = [torch.randn(5, 7, 12, requires_grad=True), torch.randn(12, requires_grad=True)]
+    weight = torch.randn(5, 7, 12)
+    assert_close(value_and_gradients(lambda x, gain: RMSNorm.apply(x, gain, 1e-5), inputs, weight),
+                 value_and_gradients(lambda x, gain: x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-5) * gain,
+                                     inputs, weight))
+
+
+def test_loss_in_pieces_is_the_cross_entropy_of_all_tokens_that_have_a_target():
+    torch.manual_seed(5)
+    inputs = [torch.randn(50, 8, requires_grad=True), torch.randn(20, 8, requires_grad=True)]
+    targets = torch.randint(-1, 20, (50,))
+    assert (targets < 0).any()
+    assert_close(value_and_gradients(lambda x, table: TokenLoss.apply(x, table, targets, 16), inputs, torch.tensor(3.0)),
+                 value_and_gradients(lambda x, table: F.cross_entropy(x @ table.T, targets, ignore_index=-1), inputs,
+                                     torch.tensor(3.0)))
+
+
+def test_rotation_turns_neighbouring_pairs_by_their_angles():
+    x, (cos, sin) = torch.randn(2, 3, 10, 8), rotary_tables(10, 8, "cpu")
+    even, odd = x[..., 0::2], x[..., 1::2]
+    turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+    torch.testing.assert_close(rotate(x, (cos, sin)), turned)
