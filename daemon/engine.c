@@ -18,12 +18,14 @@
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
 #include "daemon/states.h"
+#include "daemon/states_file.h"
 #include "daemon/task.h"
 #include "proto/alloc.h"
 
 struct lt_engine {
     struct lt_served_model served[LT_MODELS_MAX];
     size_t served_count;
+    const char *folder;             /* of states between two engines */
     struct lt_refining_place place; /* store, cache, counters, type of latents */
     struct lt_outbox outbox;
     struct lt_idle *idle;
@@ -434,6 +436,7 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
                                                .counters = options->counters,
                                                .latent_type = options->latent_type,
                                                .wake = {wake, engine}};
+    engine->folder = options->folder;
     lt_outbox_init(&engine->outbox, options->counters, options->wake_loop, options->context);
     engine->queue_end = &engine->queue;
     pthread_mutex_init(&engine->mutex, NULL);
@@ -460,6 +463,8 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     const struct lt_near_options near = {engine->place.store, engine->place.latent_type, answer_for, engine};
     if (code == LT_OK)
         code = lt_near_create(&near, &engine->near);
+    if (code == LT_OK)
+        lt_states_take_up(engine->folder, engine->served, engine->served_count, options->latent_type);
     if (code == LT_OK && pthread_create(&engine->thread, NULL, run, engine) != 0)
         code = LT_EINTERNAL;
     if (code) {
@@ -479,5 +484,6 @@ void lt_engine_destroy(struct lt_engine *engine)
     pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&engine->mutex);
     pthread_join(engine->thread, NULL);
+    lt_states_leave(engine->folder, engine->served, engine->served_count, engine->place.latent_type);
     free_engine(engine);
 }

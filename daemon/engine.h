@@ -20,16 +20,18 @@ struct lt_engine_options {
     struct lt_remote *remote;        /* or NULL */
     enum lt_latent_type latent_type; /* of stored latents */
     struct lt_counters *counters;
+    const char *folder;               /* that keeps mixed states from one run to the next; the store's */
     uint64_t state_bytes;             /* for mixed states of prompts, of all models together */
     uint32_t threads;                 /* for matrix products */
     void (*wake_loop)(void *context); /* called on the engine thread when events wait */
     void *context;
 };
 
-/* Starts the thread. LT_ENOMEM, LT_EINTERNAL. */
+/* Takes up the mixed states that the engine before left, and starts the thread. LT_ENOMEM, LT_EINTERNAL. */
 int lt_engine_create(const struct lt_engine_options *options, struct lt_engine **ret_engine);
 
-/* Stops the thread, which first answers every job with `cancelled`, and frees the engine. Events that were not
+/* Stops the thread, which first answers every job with `cancelled`, leaves the mixed states to the next engine, and
+ * frees this one. Events that were not
  * collected are lost, so collect them and stop submitting before. NULL is allowed. Loop thread. */
 void lt_engine_destroy(struct lt_engine *engine);
 

@@ -296,7 +296,8 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
                                                   .remote = server->fleet,
                                                   .latent_type = config->latent_type,
                                                   .counters = &server->counters,
-                                                  .state_bytes = server->config->state_bytes,
+                                                  .folder = config->store,
+                                                  .state_bytes = config->state_bytes,
                                                   .threads = server->threads,
                                                   .wake_loop = wake_from_engine,
                                                   .context = server};

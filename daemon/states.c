@@ -169,32 +169,147 @@ static void drop_oldest(struct lt_states *states)
     free_state(unlink_state(states, link));
 }
 
+/* A state without a sequence, with room for the keys of its spans. */
+static struct state *create_state(size_t count)
+{
+    struct state *state = lt_calloc(1, sizeof *state);
+    if (!state)
+        return NULL;
+    state->count = count;
+    state->keys = lt_malloc(count * sizeof *state->keys);
+    state->starts = lt_malloc(count);
+    if (!state->keys || !state->starts) {
+        free_state(state);
+        return NULL;
+    }
+    return state;
+}
+
+/* Hands the state its sequence. */
+static void complete(struct state *state, struct lt_sequence *sequence)
+{
+    state->sequence = sequence;
+    state->bytes = lt_sequence_bytes(sequence) + state->count * (sizeof *state->keys + 1) + sizeof *state;
+}
+
 void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans, const uint8_t *starts, size_t count,
                     uint64_t age, struct lt_sequence *sequence)
 {
-    struct state *state = lt_calloc(1, sizeof *state);
-    uint64_t bytes = lt_sequence_bytes(sequence) + count * (sizeof *state->keys + 1) + sizeof *state;
-    if (!state || bytes > states->budget || count == 0 || age != states->age)
-        goto useless;
-    state->keys = lt_malloc(count * sizeof *state->keys);
-    state->starts = lt_malloc(count);
-    if (!state->keys || !state->starts)
-        goto useless;
+    struct state *state = count > 0 && age == states->age ? create_state(count) : NULL;
+    if (!state) {
+        lt_sequence_destroy(sequence);
+        return;
+    }
+    complete(state, sequence);
+    if (state->bytes > states->budget) {
+        free_state(state);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         state->keys[i] = spans[i].key;
         state->starts[i] = starts[i];
         state->segment = starts[i] ? 1 : state->segment + 1;
     }
-    state->sequence = sequence;
-    state->count = count;
-    state->bytes = bytes;
     drop_covered(states, spans, starts, count);
-    while (states->bytes + bytes > states->budget)
+    while (states->bytes + state->bytes > states->budget)
         drop_oldest(states);
     push_state(states, state);
-    return;
-useless:
-    if (state)
-        free_state(state);
-    lt_sequence_destroy(sequence);
+}
+
+/* --- images --- */
+
+size_t lt_states_count(const struct lt_states *states)
+{
+    size_t count = 0;
+    for (const struct state *state = states->first; state; state = state->next)
+        count++;
+    return count;
+}
+
+static int write_state(const struct state *state, const struct lt_sequence *const *before, size_t count,
+                       lt_image_put put, void *context)
+{
+    const uint32_t numbers[2] = {(uint32_t)state->count, (uint32_t)state->segment};
+    int code = put(context, numbers, sizeof numbers);
+    if (code == LT_OK)
+        code = put(context, state->keys, state->count * sizeof *state->keys);
+    if (code == LT_OK)
+        code = put(context, state->starts, state->count);
+    return code ? code : lt_sequence_write(state->sequence, state->count, state->segment, before, count, put, context);
+}
+
+int lt_states_write(const struct lt_states *states, lt_image_put put, void *context)
+{
+    size_t count = lt_states_count(states), written = 0;
+    const uint32_t number = (uint32_t)count;
+    const struct lt_sequence **sequences = lt_malloc((count + 1) * sizeof *sequences);
+    int code = sequences ? put(context, &number, sizeof number) : LT_ENOMEM;
+    for (const struct state *state = states->first; code == LT_OK && state; state = state->next) {
+        code = write_state(state, sequences, written, put, context);
+        sequences[written++] = state->sequence;
+    }
+    lt_free(sequences);
+    return code;
+}
+
+/* LT_ECORRUPT, LT_ENOMEM. */
+static int read_state(const struct lt_model *model, const struct lt_sequence *const *before, size_t count,
+                      struct lt_image *image, struct state **ret_state)
+{
+    uint32_t spans, segment;
+    int code = lt_image_take_u32(image, &spans);
+    if (code == LT_OK)
+        code = lt_image_take_u32(image, &segment);
+    if (code)
+        return code;
+    const uint8_t *keys = lt_image_take(image, (size_t)spans * sizeof(struct lt_span_key));
+    const uint8_t *starts = lt_image_take(image, spans);
+    if (!keys || !starts || spans == 0)
+        return LT_ECORRUPT;
+    struct state *state = create_state(spans);
+    struct lt_sequence *sequence;
+    code = state ? lt_sequence_read(model, before, count, image, &sequence) : LT_ENOMEM;
+    if (code) {
+        if (state)
+            free_state(state);
+        return code;
+    }
+    memcpy(state->keys, keys, spans * sizeof *state->keys);
+    memcpy(state->starts, starts, spans);
+    state->segment = segment;
+    complete(state, sequence);
+    if (lt_sequence_spans(sequence) == spans && lt_sequence_segment(sequence) == segment) {
+        *ret_state = state;
+        return LT_OK;
+    }
+    free_state(state);
+    return LT_ECORRUPT;
+}
+
+int lt_states_read(struct lt_states *states, const struct lt_model *model, struct lt_image *image)
+{
+    uint32_t count;
+    int code = lt_image_take_u32(image, &count);
+    if (code == LT_OK && count > image->left) /* each takes more than a byte */
+        code = LT_ECORRUPT;
+    if (code)
+        return code;
+    const struct lt_sequence **sequences = lt_malloc(((size_t)count + 1) * sizeof *sequences);
+    struct state **link = &states->first, *state;
+    code = sequences ? LT_OK : LT_ENOMEM;
+    for (size_t i = 0; code == LT_OK && i < count; i++) {
+        code = read_state(model, sequences, i, image, &state);
+        if (code)
+            break;
+        if (states->bytes + state->bytes > states->budget) {
+            free_state(state);
+            break;
+        }
+        sequences[i] = state->sequence;
+        states->bytes += state->bytes;
+        *link = state;
+        link = &state->next;
+    }
+    lt_free(sequences);
+    return code;
 }

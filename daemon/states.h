@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "daemon/cache.h"
+#include "kernels/sequence_image.h"
 
 struct lt_states;
 
@@ -44,5 +45,16 @@ void lt_states_keep(struct lt_states *states, const struct lt_cache_span *spans,
 
 /* Drops all states. Sequences that have begun come in vain. */
 void lt_states_clear(struct lt_states *states);
+
+size_t lt_states_count(const struct lt_states *states);
+
+/* Writes all states, most recently used first: their number; of each the number of its spans and of those in its last
+ * segment (4 bytes each), keys, a byte for each span that is 1 where a segment starts, and the sequence's image.
+ * Errors are put's, and LT_ENOMEM. */
+int lt_states_write(const struct lt_states *states, lt_image_put put, void *context);
+
+/* Takes up states that were written, as many of the first as the budget has room for; there must be none yet.
+ * LT_ECORRUPT, LT_ENOMEM: those in front of the reason are there. */
+int lt_states_read(struct lt_states *states, const struct lt_model *model, struct lt_image *image);
 
 #endif

@@ -89,3 +89,14 @@ void lt_fingerprint_refiner(const struct lt_gguf *gguf, const struct lt_model_sh
     put_tensors(&state, gguf, "refiner.", "refiner.");
     crypto_generichash_final(&state, ret_fingerprint, LT_FINGERPRINT_BYTES);
 }
+
+void lt_fingerprint_model(const struct lt_gguf *gguf, enum lt_precision precision,
+                          uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, NULL, 0, LT_FINGERPRINT_BYTES);
+    put(&state, "format", 6, "latentd model 1", 15);
+    put_u32(&state, "precision", (uint32_t)precision);
+    put(&state, "file", 4, lt_gguf_data(gguf), lt_gguf_bytes(gguf));
+    crypto_generichash_final(&state, ret_fingerprint, LT_FINGERPRINT_BYTES);
+}

@@ -14,4 +14,8 @@ void lt_fingerprint_encoder(const struct lt_gguf *gguf, const struct lt_model_sh
 void lt_fingerprint_refiner(const struct lt_gguf *gguf, const struct lt_model_shape *shape, float epsilon,
                             float rope_base, uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES]);
 
+/* Hashes the whole file, and how its matrices are kept. */
+void lt_fingerprint_model(const struct lt_gguf *gguf, enum lt_precision precision,
+                          uint8_t ret_fingerprint[LT_FINGERPRINT_BYTES]);
+
 #endif

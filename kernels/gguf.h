@@ -69,6 +69,8 @@ int lt_gguf_read(const void *bytes, size_t size, const char *name, struct lt_ggu
 /* Also ends the mapping. NULL is allowed. */
 void lt_gguf_close(struct lt_gguf *gguf);
 
+/* The file as a whole. */
+const uint8_t *lt_gguf_data(const struct lt_gguf *gguf);
 size_t lt_gguf_bytes(const struct lt_gguf *gguf);
 
 /* Values by key. LT_EMODEL names the file, the key and what was wrong: it is missing or of another type. */

@@ -52,6 +52,11 @@ bool lt_gguf_has(const struct lt_gguf *gguf, const char *key)
     return find_entry(gguf, key) != NULL;
 }
 
+const uint8_t *lt_gguf_data(const struct lt_gguf *gguf)
+{
+    return gguf->bytes;
+}
+
 size_t lt_gguf_bytes(const struct lt_gguf *gguf)
 {
     return gguf->size;

@@ -72,8 +72,9 @@ bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *
 /* Memory that a sequence takes, what it shares with others included. */
 size_t lt_sequence_bytes(const struct lt_sequence *sequence);
 
-/* Spans mixed so far. */
+/* Spans mixed so far, and those of them in the newest segment. */
 size_t lt_sequence_spans(const struct lt_sequence *sequence);
+size_t lt_sequence_segment(const struct lt_sequence *sequence);
 
 /* --- refine and mix: latents -> states that the decoder attends to --- */
 

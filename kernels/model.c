@@ -26,6 +26,7 @@ struct lt_model {
     struct lt_weights weights;
     uint8_t encoder_fingerprint[LT_FINGERPRINT_BYTES];
     uint8_t refiner_fingerprint[LT_FINGERPRINT_BYTES];
+    uint8_t fingerprint[LT_FINGERPRINT_BYTES];
 };
 
 /* Options of the tokenizer that this one does not have must be off. */
@@ -132,6 +133,7 @@ static int read_model(struct lt_model *model, const struct lt_gguf *gguf, enum l
                            (struct lt_gguf_text){.text = "content", .bytes = 7}, model->encoder_fingerprint);
     lt_fingerprint_refiner(gguf, shape, model->hyperparameters.epsilon, model->weights.rope_base,
                            model->refiner_fingerprint);
+    lt_fingerprint_model(gguf, precision, model->fingerprint);
     return LT_OK;
 }
 
@@ -232,6 +234,11 @@ const uint8_t *lt_model_encoder_fingerprint(const struct lt_model *model)
 const uint8_t *lt_model_refiner_fingerprint(const struct lt_model *model)
 {
     return model->refiner_fingerprint;
+}
+
+const uint8_t *lt_model_fingerprint(const struct lt_model *model)
+{
+    return model->fingerprint;
 }
 
 const struct lt_weights *lt_model_weights(const struct lt_model *model)

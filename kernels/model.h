@@ -80,4 +80,8 @@ const uint8_t *lt_model_encoder_fingerprint(const struct lt_model *model);
 /* The same of what the refiner is made of: two models with both fingerprints alike refine a text alike. */
 const uint8_t *lt_model_refiner_fingerprint(const struct lt_model *model);
 
+/* The same of the whole file and of how its matrices are kept: two models that are alike in it make the same of the
+ * same latents, to the last bit. */
+const uint8_t *lt_model_fingerprint(const struct lt_model *model);
+
 #endif

@@ -54,7 +54,7 @@ static int reserve_pointers(struct lt_pages *pages, size_t count)
     return LT_OK;
 }
 
-static size_t pages_for(size_t spans)
+size_t lt_pages_for(size_t spans)
 {
     return (spans + LT_SLOTS - 1) / LT_SLOTS;
 }
@@ -76,21 +76,35 @@ static int own_pages(struct lt_pages *pages, size_t spans)
     return LT_OK;
 }
 
-static int reserve(struct lt_pages *pages, size_t spans)
+int lt_pages_add(struct lt_pages *pages, const uint8_t *bytes)
 {
-    if (reserve_pointers(pages, pages_for(spans)) != LT_OK)
+    uint8_t *page = reserve_pointers(pages, pages->count + 1) == LT_OK ? create_page(pages->bytes) : NULL;
+    if (!page)
         return LT_ENOMEM;
-    while (pages->count < pages_for(spans)) {
-        uint8_t *page = create_page(pages->bytes);
-        if (!page)
-            return LT_ENOMEM;
-        pages->at[pages->count++] = page;
-    }
+    if (bytes)
+        memcpy(page, bytes, pages->bytes);
+    pages->at[pages->count++] = page;
     return LT_OK;
 }
 
-/* The caches look for pages where the pointers are now. */
-static void place(struct lt_sequence *sequence)
+int lt_pages_share(struct lt_pages *pages, uint8_t *page)
+{
+    if (reserve_pointers(pages, pages->count + 1) != LT_OK)
+        return LT_ENOMEM;
+    ++*owners_of(page);
+    pages->at[pages->count++] = page;
+    return LT_OK;
+}
+
+static int reserve(struct lt_pages *pages, size_t spans)
+{
+    int rc = reserve_pointers(pages, lt_pages_for(spans));
+    while (rc == LT_OK && pages->count < lt_pages_for(spans))
+        rc = lt_pages_add(pages, NULL);
+    return rc;
+}
+
+void lt_sequence_place(struct lt_sequence *sequence)
 {
     const struct lt_model_shape *shape = sequence->shape;
     for (size_t i = 0; i < shape->refiner_layers; i++)
@@ -107,7 +121,7 @@ int lt_sequence_reserve(struct lt_sequence *sequence, size_t spans, size_t segme
         rc = reserve(&sequence->span_pages, spans);
     if (rc == LT_OK)
         rc = reserve(&sequence->segment_pages, segment);
-    place(sequence);
+    lt_sequence_place(sequence);
     return rc;
 }
 
@@ -180,22 +194,14 @@ void lt_sequence_destroy(struct lt_sequence *sequence)
 static int share_pages(struct lt_pages *to, const struct lt_pages *from, size_t spans)
 {
     size_t full = spans / LT_SLOTS;
-    if (reserve_pointers(to, pages_for(spans)) != LT_OK)
-        return LT_ENOMEM;
-    uint8_t *rest = full < pages_for(spans) ? create_page(to->bytes) : NULL;
-    if (full < pages_for(spans) && !rest)
-        return LT_ENOMEM;
+    int rc = reserve_pointers(to, lt_pages_for(spans));
     while (to->count > 0)
         release_page(to->at[--to->count]);
-    for (; to->count < full; to->count++) {
-        to->at[to->count] = from->at[to->count];
-        ++*owners_of(to->at[to->count]);
-    }
-    if (rest) {
-        memcpy(rest, from->at[full], to->bytes);
-        to->at[to->count++] = rest;
-    }
-    return LT_OK;
+    while (rc == LT_OK && to->count < full)
+        rc = lt_pages_share(to, from->at[to->count]);
+    if (rc == LT_OK && full < lt_pages_for(spans))
+        rc = lt_pages_add(to, from->at[full]);
+    return rc;
 }
 
 int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *from, size_t spans, size_t segment)
@@ -203,18 +209,17 @@ int lt_sequence_copy(struct lt_sequence *sequence, const struct lt_sequence *fro
     int rc = reserve(&sequence->segment_pages, segment);
     if (rc == LT_OK)
         rc = share_pages(&sequence->span_pages, &from->span_pages, spans);
-    place(sequence);
+    lt_sequence_place(sequence);
     if (rc != LT_OK)
         return rc;
-    for (size_t i = 0; i < pages_for(segment); i++)
+    for (size_t i = 0; i < lt_pages_for(segment); i++)
         memcpy(sequence->segment_pages.at[i], from->segment_pages.at[i], sequence->segment_pages.bytes);
     sequence->spans = spans;
     sequence->segment = segment;
     return LT_OK;
 }
 
-/* Numbers in the windows of all decoder layers. */
-static size_t window_numbers(const struct lt_model_shape *shape)
+size_t lt_sequence_window_numbers(const struct lt_model_shape *shape)
 {
     return 2 * (size_t)shape->decoder_layers * shape->window * shape->width;
 }
@@ -222,7 +227,7 @@ static size_t window_numbers(const struct lt_model_shape *shape)
 int lt_sequence_mark(struct lt_sequence *sequence, const float *logits)
 {
     struct lt_mark *mark = &sequence->mark;
-    size_t window = window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
+    size_t window = lt_sequence_window_numbers(sequence->shape), vocabulary = sequence->shape->vocabulary;
     if (!mark->memory)
         mark->memory = lt_malloc((window + vocabulary) * sizeof *mark->memory);
     if (!mark->memory)
@@ -237,7 +242,7 @@ int lt_sequence_mark(struct lt_sequence *sequence, const float *logits)
 bool lt_sequence_resume(struct lt_sequence *sequence, const struct lt_sequence *from, float *ret_logits)
 {
     const struct lt_mark *mark = &from->mark;
-    size_t window = window_numbers(sequence->shape);
+    size_t window = lt_sequence_window_numbers(sequence->shape);
     if (!mark->memory || mark->spans != sequence->spans)
         return false;
     memcpy(sequence->window_memory, mark->memory, window * sizeof *mark->memory);
@@ -255,7 +260,7 @@ float *lt_sequence_condition(const struct lt_sequence *sequence, size_t span)
 size_t lt_sequence_bytes(const struct lt_sequence *sequence)
 {
     const struct lt_model_shape *shape = sequence->shape;
-    size_t window = window_numbers(shape), mark = sequence->mark.memory ? window + shape->vocabulary : 0;
+    size_t window = lt_sequence_window_numbers(shape), mark = sequence->mark.memory ? window + shape->vocabulary : 0;
     return sizeof *sequence + (window + mark) * sizeof(float) +
            sequence->span_pages.count * sequence->span_pages.bytes +
            sequence->segment_pages.count * sequence->segment_pages.bytes;
@@ -264,4 +269,9 @@ size_t lt_sequence_bytes(const struct lt_sequence *sequence)
 size_t lt_sequence_spans(const struct lt_sequence *sequence)
 {
     return sequence->spans;
+}
+
+size_t lt_sequence_segment(const struct lt_sequence *sequence)
+{
+    return sequence->segment;
 }

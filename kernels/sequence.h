@@ -46,6 +46,20 @@ struct lt_sequence {
     struct lt_mark mark;
 };
 
+/* Pages that so many spans need. */
+size_t lt_pages_for(size_t spans);
+
+/* Appends a page of its own, with `bytes` in it if that is not NULL; or one that another sequence has at this place.
+ * LT_ENOMEM. */
+int lt_pages_add(struct lt_pages *pages, const uint8_t *bytes);
+int lt_pages_share(struct lt_pages *pages, uint8_t *page);
+
+/* Tells the caches where the pages' pointers are, after there were more. */
+void lt_sequence_place(struct lt_sequence *sequence);
+
+/* Numbers in the windows of all decoder layers. */
+size_t lt_sequence_window_numbers(const struct lt_model_shape *shape);
+
 /* What the last closed span adds to a token's embedding: [D], in the span's page. */
 float *lt_sequence_condition(const struct lt_sequence *sequence, size_t span);
 

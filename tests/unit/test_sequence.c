@@ -1,4 +1,6 @@
-/* Sequences that are copied, cut short, and gone back to, sharing memory; and an answer allocates nothing. */
+/* Sequences that are copied, cut short, gone back to, and written down, sharing memory; and an answer allocates
+ * nothing. */
+#include "kernels/sequence_image.h"
 #include "sample.h"
 
 /* The logits after a sample's last token, fed to a sequence that has mixed all of its spans. */
@@ -157,6 +159,109 @@ static void test_what_is_shared_stays_as_it_is(void **state)
     lt_workspace_destroy(workspace);
 }
 
+struct bytes {
+    uint8_t *at;
+    size_t count;
+};
+
+static int append(void *context, const void *bytes, size_t count)
+{
+    struct bytes *to = context;
+    to->at = realloc(to->at, to->count + count);
+    memcpy(to->at + to->count, bytes, count);
+    to->count += count;
+    return LT_OK;
+}
+
+/* Two sequences that begin alike, of 100 and 70 spans, the first with a mark. */
+static struct bytes image_of_two(struct lt_workspace *workspace, const struct sample *sample, float **ret_logits)
+{
+    struct bytes image = {0};
+    struct lt_sequence *longer, *shorter;
+    const struct lt_sequence *written[1];
+    assert_int_equal(lt_sequence_create(sample->model, 0, &longer), LT_OK);
+    assert_int_equal(lt_sequence_create(sample->model, 0, &shorter), LT_OK);
+    mix_many(workspace, longer, sample, 0, 100);
+    *ret_logits = logits_of_one(workspace, longer, sample);
+    assert_int_equal(lt_sequence_mark(longer, *ret_logits), LT_OK);
+    assert_int_equal(lt_sequence_copy(shorter, longer, 70, 20), LT_OK);
+    mix_many(workspace, longer, sample, 101, 110); /* what came behind is of no matter */
+    assert_int_equal(lt_sequence_write(longer, 100, 50, NULL, 0, append, &image), LT_OK);
+    written[0] = longer;
+    size_t first = image.count;
+    assert_int_equal(lt_sequence_write(shorter, 70, 20, written, 1, append, &image), LT_OK);
+    assert_true(image.count - first < first / 2); /* two of its three pages are the other's */
+    lt_sequence_destroy(longer);
+    lt_sequence_destroy(shorter);
+    return image;
+}
+
+static void test_an_image_holds_all_that_a_sequence_is(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct sample *sample = &fixture->samples[2];
+    size_t logit_bytes = lt_model_shape(fixture->model)->vocabulary * sizeof(float);
+    struct lt_workspace *workspace;
+    struct lt_sequence *longer, *shorter, *same, *fresh;
+    const struct lt_sequence *before[1];
+    float *marked, *logits = malloc(logit_bytes);
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    struct bytes bytes = image_of_two(workspace, sample, &marked);
+    struct lt_image image = {bytes.at, bytes.count};
+    assert_int_equal(lt_sequence_read(fixture->model, NULL, 0, &image, &longer), LT_OK);
+    before[0] = longer;
+    assert_int_equal(lt_sequence_read(fixture->model, before, 1, &image, &shorter), LT_OK);
+    assert_int_equal(image.left, 0);
+
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &same), LT_OK);
+    assert_int_equal(lt_sequence_copy(same, longer, 100, 50), LT_OK);
+    assert_true(lt_sequence_resume(same, longer, logits));
+    assert_memory_equal(logits, marked, logit_bytes);
+    lt_sequence_destroy(longer); /* what is shared stays */
+
+    assert_int_equal(lt_sequence_create(fixture->model, 0, &fresh), LT_OK);
+    mix_many(workspace, fresh, sample, 0, 90);
+    assert_int_equal(lt_sequence_reserve(shorter, 90, 50), LT_OK);
+    mix_many(workspace, shorter, sample, 70, 90);
+    float *expected = logits_of_one(workspace, fresh, sample), *found = logits_of_one(workspace, shorter, sample);
+    assert_memory_equal(found, expected, logit_bytes);
+    free(found);
+    free(expected);
+    free(logits);
+    free(marked);
+    free(bytes.at);
+    lt_sequence_destroy(same);
+    lt_sequence_destroy(shorter);
+    lt_sequence_destroy(fresh);
+    lt_workspace_destroy(workspace);
+}
+
+static void test_an_image_that_ends_early_or_names_what_is_not_there_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct lt_workspace *workspace;
+    struct lt_sequence *sequence;
+    float *marked;
+    assert_int_equal(lt_workspace_create(fixture->model, &workspace), LT_OK);
+    struct bytes bytes = image_of_two(workspace, &fixture->samples[2], &marked);
+    struct lt_image image = {bytes.at, bytes.count};
+    assert_int_equal(lt_sequence_read(fixture->model, NULL, 0, &image, &sequence), LT_OK);
+    lt_sequence_destroy(sequence);
+    size_t first = bytes.count - image.left;
+    for (size_t left = 0; left < first; left += left < 64 ? 1 : 997) {
+        image = (struct lt_image){bytes.at, left};
+        assert_int_equal(lt_sequence_read(fixture->model, NULL, 0, &image, &sequence), LT_ECORRUPT);
+    }
+    image = (struct lt_image){bytes.at + first, bytes.count - first}; /* without the one that it shares pages with */
+    assert_int_equal(lt_sequence_read(fixture->model, NULL, 0, &image, &sequence), LT_ECORRUPT);
+    bytes.at[4] = 101; /* spans of the newest segment, of 100 in all */
+    image = (struct lt_image){bytes.at, bytes.count};
+    assert_int_equal(lt_sequence_read(fixture->model, NULL, 0, &image, &sequence), LT_ECORRUPT);
+    free(marked);
+    free(bytes.at);
+    lt_workspace_destroy(workspace);
+}
+
 /* With room for its spans an answer needs no memory: the next allocation would fail. */
 static void test_an_answer_allocates_nothing(void **state)
 {
@@ -188,6 +293,8 @@ int main(void)
         WITH_BOTH(test_a_copied_sequence_goes_on_the_same),
         WITH_BOTH(test_a_marked_sequence_is_gone_back_to),
         WITH_BOTH(test_what_is_shared_stays_as_it_is),
+        WITH_BOTH(test_an_image_holds_all_that_a_sequence_is),
+        WITH_BOTH(test_an_image_that_ends_early_or_names_what_is_not_there_is_refused),
         WITH_BOTH(test_an_answer_allocates_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
