@@ -24,7 +24,7 @@ def ablate(arguments):
 def export(arguments):
     from .export import export_model
     other, share = arguments.average or (None, 0)
-    export_model(load_config(arguments.name), Path(arguments.output), other, float(share))
+    export_model(load_config(arguments.name), Path(arguments.output), other, float(share), arguments.matrices)
 
 
 def evaluate(arguments):
@@ -63,6 +63,7 @@ def main():
     command.add_argument("name", help="a configuration in model/configs")
     command.add_argument("output", help="model file to write")
     command.add_argument("--average", nargs=2, metavar=("FILE", "SHARE"), help="average the weights with those of a model file")
+    command.add_argument("--matrices", choices=("f16", "q8_0"), default="f16", help="how the file holds them; q8_0 takes half the bytes")
     command.set_defaults(run=export)
     command = commands.add_parser("evaluate", help="measure model files through the daemon")
     command.add_argument("models", nargs="+", help="model files; the first is what the others are compared with")

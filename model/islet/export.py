@@ -7,7 +7,7 @@ import torch
 
 from .config import MODEL_FOLDER, IsletConfig
 from .corpus import ANSWER, DOCUMENT, USER, load_tokenizer
-from .gguf import FLOAT32, INT32, STRING, read_gguf, write_gguf
+from .gguf import FLOAT32, INT32, STRING, read_gguf, to_q8_0, write_gguf
 from .layers import EPSILON
 from .models import build
 from .tokenwise import Tokenwise
@@ -70,7 +70,6 @@ def common_metadata(architecture, config, tokenizer):
     return {
         "general.architecture": architecture,
         "general.name": c.name,
-        "general.file_type": 1,
         "general.license": "CC-BY-SA-4.0",
         f"{architecture}.embedding_length": c.width,
         f"{architecture}.feed_forward_length": c.feed_forward,
@@ -158,11 +157,22 @@ def take_encoder(model, path):
             parameter.requires_grad_(False)
 
 
-def write_model(path, config, model, tokenizer):
-    """Matrices as float16, gains as float32."""
+FILE_TYPES = {"f16": 1, "q8_0": 7}  # general.file_type
+
+
+def as_in_file(value, matrices):
+    """A tensor as the file holds it: gains as float32; Q8_0 only where rows are a multiple of its blocks."""
+    array = value.detach().cpu().numpy()
+    if value.dim() < 2:
+        return array.astype(np.float32)
+    return to_q8_0(array.astype(np.float32)) if matrices == "q8_0" and array.shape[1] % 32 == 0 else array.astype(np.float16)
+
+
+def write_model(path, config, model, tokenizer, matrices="f16"):
+    """matrices: "f16", or "q8_0" for half the bytes."""
     metadata = (islet_metadata if isinstance(config.model, IsletConfig) else llama_metadata)(config, tokenizer)
-    write_gguf(path, metadata, {name: value.detach().cpu().numpy().astype(np.float16 if value.dim() == 2 else np.float32)
-                                for name, value in file_tensors(model).items()})
+    metadata["general.file_type"] = FILE_TYPES[matrices]
+    write_gguf(path, metadata, {name: as_in_file(value, matrices) for name, value in file_tensors(model).items()})
 
 
 def as_stored(model):
@@ -194,11 +204,11 @@ def average(model, path, share):
             parameter.lerp_(ours[name], 1 - share)
 
 
-def export_model(config, output, other=None, share=0.0):
+def export_model(config, output, other=None, share=0.0, matrices="f16"):
     """other: a model file, for average."""
     model, tokenizer = load_trained(config)
     if other:
         average(model, other, share)
-    write_model(output, config, model, tokenizer)
+    write_model(output, config, model, tokenizer, matrices)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB, "
           f"{sum(p.numel() for p in model.parameters()) / 1e6:.2f}M parameters")

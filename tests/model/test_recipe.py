@@ -74,6 +74,30 @@ def test_trains_resumes_exports_and_is_served(name, data, run_folder, monkeypatc
     assert 1 < by_daemon["nats"] / by_daemon["tokens"] < 20
 
 
+def nats_of_example(file):
+    with Daemon([file]) as daemon:
+        return daemon.call("score", {"segments": segments_of(EXAMPLE)})["nats"]
+
+
+@pytest.mark.parametrize("name", ["islet-8-s", "tokenwise-s"])
+def test_q8_0_takes_half_the_bytes_and_says_nearly_the_same(name, run_folder):
+    config = small(name)
+    torch.manual_seed(1)
+    model = build(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.01)  # nothing is zero any more
+    tokenizer = export.load_tokenizer(run_folder / "run" / f"tokens-{config.vocabulary}" / "tokenizer.model")
+    whole, packed = run_folder / "whole.gguf", run_folder / "packed.gguf"
+    export.write_model(whole, config, model, tokenizer)
+    export.write_model(packed, config, model, tokenizer, "q8_0")
+    assert packed.stat().st_size < 0.65 * whole.stat().st_size  # rows of 920 numbers stay as they were
+    assert nats_of_example(packed) == pytest.approx(nats_of_example(whole), rel=0.01)
+    for name, tensor in export.stored_tensors(packed).items():
+        error = (tensor - export.stored_tensors(whole)[name]).abs().max() if tensor.dim() == 2 else 0
+        assert error <= tensor.abs().max() / 254 + 1e-3, name
+
+
 @pytest.mark.parametrize("name", ["islet-8-s", "tokenwise-s"])
 def test_training_goes_on_from_a_model_file(name, run_folder):
     config = small(name)
