@@ -5,6 +5,7 @@ import dataclasses
 import signal
 import socket
 import threading
+from array import array
 
 import latentd
 import pytest
@@ -80,6 +81,18 @@ def test_explain(connection):
     assert explained.projection[0].matrix_entries == 2048 ** 2
 
 
+def test_encode_gives_latents_that_the_store_holds(connection):
+    plain = connection.encode(TEXT)
+    assert plain.mean is None and all(span.latent is None for span in plain.receipt.spans)
+    encoding = connection.encode(TEXT, latents="spans")
+    stored = connection.latent_get([span.key for span in encoding.receipt.spans])
+    for span, latent in zip(encoding.receipt.spans, stored, strict=True):
+        assert array("f", span.latent).tolist() == pytest.approx(latent.floats().tolist(), abs=1e-6)
+    columns = zip(*(array("f", span.latent) for span in encoding.receipt.spans))
+    mean = connection.encode(TEXT, latents="mean").mean
+    assert array("f", mean).tolist() == pytest.approx([sum(column) / len(stored) for column in columns], abs=1e-5)
+
+
 def test_near(connection):
     connection.encode(TEXT)
     near = connection.near(TEXT, k=2)
@@ -112,7 +125,7 @@ def test_no_key_of_a_result_is_passed_over(connection):
     """A key that the daemon gains belongs into clients/python/latentd/results.py."""
     generation = connection.call("generate", prompt=TEXT, max_tokens=1, stream=False)
     encoding, score, stats, info = (connection.call(method, params) for method, params in (
-        ("encode", {"text": TEXT}), ("score", {"text": TEXT}), ("stats", {}), ("info", {})))
+        ("encode", {"text": TEXT, "latents": "spans"}), ("score", {"text": TEXT}), ("stats", {}), ("info", {})))
     for found, kind in ((generation, latentd.Generation), (generation["usage"], latentd.Usage), (generation["timings"], latentd.Timings),
                         (generation["ops"], latentd.Operations), (encoding, latentd.Encoding), (score, latentd.Score),
                         (score["segments"][0], latentd.SegmentScore), (stats, latentd.Stats), (stats["lifetime"], latentd.Counters),

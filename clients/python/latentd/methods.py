@@ -93,9 +93,11 @@ def generate(prompt: str | None, stream: bool, options: Mapping[str, Any]) -> Ca
     return Call("generate", chosen(prompt=prompt, stream=stream, **options), into(Generation))
 
 
-def encode(text: str, *, model: str | None = None, namespace: str | None = None, ttl_s: int | None = None) -> Call[Encoding]:
-    """Has the spans of a text in the cache: encodes those that it lacks."""
-    return Call("encode", chosen(text=text, model=model, namespace=namespace, ttl_s=ttl_s), into(Encoding))
+def encode(text: str, *, model: str | None = None, latents: str | None = None, namespace: str | None = None,
+           ttl_s: int | None = None) -> Call[Encoding]:
+    """Has the spans of a text in the cache: encodes those that it lacks. `latents`: "mean" to get their mean with the receipt, or
+    "spans" to get each as well."""
+    return Call("encode", chosen(text=text, model=model, latents=latents, namespace=namespace, ttl_s=ttl_s), into(Encoding))
 
 
 def score(text: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None,

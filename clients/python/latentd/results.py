@@ -20,6 +20,8 @@ class Span:
     just encoding it). None of a miss."""
     miss: str | None = None
     """Why it had to be encoded: "new", "evicted", "corrupt" or "expired". None of a hit."""
+    latent: bytes | None = None
+    """Of `encode` with `latents="spans"`: its numbers, float32, as `array("f", span.latent)` or `numpy.frombuffer` reads them."""
 
     @property
     def hit(self) -> bool:
@@ -93,6 +95,8 @@ class Encoding:
     dimension: int
     """Numbers in one latent."""
     receipt: Receipt = inline()
+    mean: bytes | None = None
+    """With `latents`: the mean of the spans' latents, float32."""
 
 
 @dataclass(frozen=True)
