@@ -128,6 +128,36 @@ void lt_store_change(struct lt_store *store, struct lt_changes *changes, lt_chan
     pthread_mutex_unlock(&store->mutex);
 }
 
+struct waiting {
+    pthread_mutex_t mutex;
+    pthread_cond_t written;
+    bool done;
+    int code;
+};
+
+static void on_written(void *context, int code)
+{
+    struct waiting *waiting = context;
+    pthread_mutex_lock(&waiting->mutex);
+    waiting->done = true;
+    waiting->code = code;
+    pthread_cond_signal(&waiting->written);
+    pthread_mutex_unlock(&waiting->mutex);
+}
+
+int lt_store_change_wait(struct lt_store *store, struct lt_changes *changes)
+{
+    struct waiting waiting = {.mutex = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER};
+    lt_store_change(store, changes, on_written, &waiting);
+    pthread_mutex_lock(&waiting.mutex);
+    while (!waiting.done)
+        pthread_cond_wait(&waiting.written, &waiting.mutex);
+    pthread_mutex_unlock(&waiting.mutex);
+    pthread_cond_destroy(&waiting.written);
+    pthread_mutex_destroy(&waiting.mutex);
+    return waiting.code;
+}
+
 struct lt_changes *lt_changes_take(struct lt_store *store, size_t latents)
 {
     struct lt_changes *taken = store->changes, **link = &taken;

@@ -44,4 +44,7 @@ void lt_changes_join(struct lt_changes *changes, struct lt_changes *from);
 /* Hands the changes to the writer. `done` is called exactly once, unless it is NULL. */
 void lt_store_change(struct lt_store *store, struct lt_changes *changes, lt_changes_done done, void *context);
 
+/* The same for a caller who may wait: what lt_changes_done would be told. Not for the loop and the engine. */
+int lt_store_change_wait(struct lt_store *store, struct lt_changes *changes);
+
 #endif
