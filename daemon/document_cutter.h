@@ -1,5 +1,5 @@
 /* Cuts a text into spans, slice by slice, and gathers them into parts of a document. A slice ends where the tokens on
- * both sides do not depend on each other, so spans are those of the whole text at once. Engine thread only. */
+ * both sides do not depend on each other, so spans are those of the whole text at once. One thread at a time. */
 #ifndef LT_DAEMON_DOCUMENT_CUTTER_H
 #define LT_DAEMON_DOCUMENT_CUTTER_H
 

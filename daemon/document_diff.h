@@ -1,6 +1,6 @@
 /* What a new version of a document has in common with the one before, by span keys: how many of its spans that one has,
- * too, each counted as often as it stands there, and how many at the beginning are the same in the same order. Engine
- * thread only. */
+ * too, each counted as often as it stands there, and how many at the beginning are the same in the same order. One
+ * thread at a time. */
 #ifndef LT_DAEMON_DOCUMENT_DIFF_H
 #define LT_DAEMON_DOCUMENT_DIFF_H
 

@@ -8,29 +8,15 @@
 #ifndef LT_DAEMON_DOCUMENT_PUT_H
 #define LT_DAEMON_DOCUMENT_PUT_H
 
-#include "daemon/document_cutter.h"
-#include "daemon/document_diff.h"
+#include "daemon/document_making.h"
 #include "daemon/task.h"
 #include "daemon/writing.h"
 #include "proto/writer.h"
-#include "storage/documents.h"
 
 struct lt_document_put {
-    struct lt_store *store;
-    const char *name;
-    struct lt_document_cutter cutter; /* of the request's text */
-
-    struct lt_document document;  /* as it was; count 0 if it is new */
-    struct lt_document_diff diff; /* to the version before */
-    uint32_t parts_read;          /* of that one */
-
-    struct lt_document_version version; /* in the making */
-
-    struct lt_changes *changes;
-    bool unchanged;
-    double progress_sent; /* lt_clock_seconds */
-
-    struct lt_writing writing; /* of the changes; once it has begun, nothing can be cancelled */
+    struct lt_document_making making; /* of the request's text; of a removal it has document and changes only */
+    double progress_sent;             /* lt_clock_seconds */
+    struct lt_writing writing;        /* of the changes; once it has begun, nothing can be cancelled */
 };
 
 /* Begins a put, or a removal. LT_ENOTFOUND for a removal, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled. */

@@ -17,6 +17,18 @@ static int fail_document(struct lt_error *error, int code, const char *name)
     return lt_fail_code(error, code);
 }
 
+int lt_documents_fail_writing(int code, const char *name, struct lt_error *error)
+{
+    if (code == LT_EFULL)
+        return lt_fail(error, code,
+                       "documents may use half of the store's budget, and '%.100s' has no room in it; "
+                       "remove some (doc.remove) or give the daemon a greater --budget",
+                       name);
+    if (code == LT_EBUSY)
+        return lt_fail(error, code, "another request has changed the document '%.200s' meanwhile; try again", name);
+    return lt_fail(error, code, "the document '%.200s' could not be written to the disk", name);
+}
+
 int lt_documents_find(struct lt_store *store, const char *name, struct lt_document *ret_document,
                       struct lt_error *error)
 {

@@ -1,4 +1,4 @@
-/* Stored documents as the engine reads them: for prompts, and for the methods that only look. Engine thread only. */
+/* Stored documents as the daemon reads them: for prompts, for packs, and for the methods that only look. Any thread. */
 #ifndef LT_DAEMON_DOCUMENTS_H
 #define LT_DAEMON_DOCUMENTS_H
 
@@ -10,6 +10,9 @@
 /* Finds a document, or says that there is none. LT_ENOTFOUND, LT_ECORRUPT, LT_EIO; `error` is filled. */
 int lt_documents_find(struct lt_store *store, const char *name, struct lt_document *ret_document,
                       struct lt_error *error);
+
+/* What to say when changes of a document were not written (lt_changes_done). Returns the code. */
+int lt_documents_fail_writing(int code, const char *name, struct lt_error *error);
 
 /* The version that a segment names. LT_ENOTFOUND, LT_ECORRUPT, LT_EIO; `error` is filled. */
 int lt_documents_version(struct lt_store *store, const struct lt_segment *segment,

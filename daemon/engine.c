@@ -121,7 +121,7 @@ static bool is_changing(const struct lt_engine *engine, const struct lt_request 
 {
     const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (task->put && strcmp(task->put->name, name) == 0)
+        if (task->put && strcmp(task->put->making.name, name) == 0)
             return true;
     return false;
 }

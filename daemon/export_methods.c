@@ -1,10 +1,12 @@
-/* export.begin, export.read: the latents of a namespace as a pack, which is made as a whole and then read in pieces. */
+/* export.begin, export.read: the latents of a namespace, or documents of it with theirs, as a pack, which is made as a
+ * whole and then read in pieces. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/background.h"
+#include "daemon/export_documents.h"
 #include "daemon/models.h"
 #include "proto/alloc.h"
 #include "proto/pairs.h"
@@ -18,9 +20,10 @@ struct exporting {
     const struct lt_model *model;
     struct lt_pack_writer *writer;
     uint32_t now;
-    uint64_t seen, skipped;
-    size_t count;     /* records of the slice */
-    uint8_t *records; /* [SLICE][LT_RECORD_BYTES_MAX] as they go into the pack */
+    uint64_t seen, skipped, taken;
+    struct lt_export_documents documents; /* if the request names some */
+    size_t count;                         /* records of the slice */
+    uint8_t *records;                     /* [SLICE][LT_RECORD_BYTES_MAX] as they go into the pack */
     size_t lengths[SLICE];
 };
 
@@ -69,7 +72,7 @@ static int take(void *context, const struct lt_listed *listed)
     return LT_OK;
 }
 
-static int export_all(struct exporting *exporting)
+static int export_namespace(struct exporting *exporting)
 {
     struct lt_background *background = exporting->background;
     struct lt_listing listing = {.begun = false};
@@ -80,6 +83,7 @@ static int export_all(struct exporting *exporting)
             return LT_ECANCELLED;
         exporting->count = 0;
         code = lt_store_list(background->server->store, &listing, background->job.space.id, SLICE, take, exporting);
+        exporting->taken += exporting->count;
         for (size_t i = 0; i < exporting->count && code == LT_OK; i++)
             code = lt_pack_write(exporting->writer, LT_PACK_LATENT, exporting->records + i * LT_RECORD_BYTES_MAX,
                                  exporting->lengths[i]);
@@ -90,43 +94,65 @@ static int export_all(struct exporting *exporting)
     return code;
 }
 
-static int make_pack(struct exporting *exporting, struct lt_pack_manifest *ret_manifest)
+static int export_all(struct exporting *exporting, struct lt_error *error)
+{
+    if (exporting->documents.versions)
+        return lt_export_documents_write(&exporting->documents, exporting->writer, error);
+    exporting->records = lt_malloc(SLICE * LT_RECORD_BYTES_MAX);
+    int code = exporting->records ? export_namespace(exporting) : LT_ENOMEM;
+    lt_free(exporting->records);
+    return code ? lt_fail_code(error, code) : LT_OK;
+}
+
+static int make_pack(struct exporting *exporting, struct lt_pack_manifest *ret_manifest, struct lt_error *error)
 {
     struct lt_pack_manifest manifest = {.type = exporting->background->server->config->latent_type,
                                         .dimension = lt_model_shape(exporting->model)->width};
     memcpy(manifest.encoder, lt_model_encoder_fingerprint(exporting->model), sizeof manifest.encoder);
-    exporting->records = lt_malloc(SLICE * LT_RECORD_BYTES_MAX);
-    int code = exporting->records
-                   ? lt_pack_writer_create(exporting->background->transfer->file, &manifest, &exporting->writer)
-                   : LT_ENOMEM;
-    if (code == LT_OK)
-        code = export_all(exporting);
-    if (code == LT_OK)
+    int code = lt_pack_writer_create(exporting->background->transfer->file, &manifest, &exporting->writer);
+    if (code)
+        return lt_fail_code(error, code);
+    code = export_all(exporting, error);
+    if (code == LT_OK) {
         code = lt_pack_writer_finish(exporting->writer, ret_manifest);
+        if (code)
+            lt_fail_code(error, code);
+    }
     lt_pack_writer_destroy(exporting->writer);
-    lt_free(exporting->records);
     return code;
+}
+
+static int begin(struct exporting *exporting, struct lt_pack_manifest *ret_manifest, struct lt_error *error)
+{
+    struct lt_background *background = exporting->background;
+    const struct lt_pack_request *request = &background->job.request->pack;
+    int code = lt_models_choose(background->server, request->model, &exporting->model, error);
+    if (code == LT_OK && request->documents)
+        code = lt_export_documents_find(&exporting->documents, background, exporting->model, error);
+    if (code == LT_OK)
+        code = lt_transfer_open(background->transfer, error);
+    if (code)
+        return code;
+    (void)lt_store_flush(background->server->store);
+    return make_pack(exporting, ret_manifest, error);
 }
 
 int lt_background_export_begin(struct lt_background *background, struct lt_writer *writer, struct lt_error *error)
 {
     struct exporting exporting = {.background = background, .now = (uint32_t)time(NULL)};
     struct lt_pack_manifest manifest;
-    int code = lt_models_choose(background->server, background->job.request->pack.model, &exporting.model, error);
-    if (code == LT_OK)
-        code = lt_transfer_open(background->transfer, error);
+    int code = begin(&exporting, &manifest, error);
+    lt_export_documents_finish(&exporting.documents);
     if (code)
         return code;
-    (void)lt_store_flush(background->server->store);
-    code = make_pack(&exporting, &manifest);
-    if (code)
-        return lt_fail_code(error, code);
     background->transfer->bytes = LT_PACK_HEADER_BYTES + manifest.body_bytes;
-    lt_write_map(writer, 4);
-    lt_pair_uint(writer, "records", manifest.entries);
+    lt_write_map(writer, 6);
+    lt_pair_uint(writer, "records", exporting.taken + exporting.documents.records);
     lt_pair_uint(writer, "bytes", manifest.whole_bytes);
     lt_pair_uint(writer, "size", background->transfer->bytes);
     lt_pair_uint(writer, "skipped", exporting.skipped);
+    lt_pair_uint(writer, "documents", background->job.request->pack.document_count);
+    lt_pair_uint(writer, "missing", exporting.documents.missing);
     return LT_OK;
 }
 

@@ -1,12 +1,14 @@
 /* import.write, import.end: a pack comes in pieces and is taken as a whole or not at all. Nothing that it says is
- * believed: each record is checked against the key that its tokens make, and keyed anew for the namespace it goes to.
- */
+ * believed: each record is checked against the key that its tokens make, and keyed anew for the namespace it goes to;
+ * documents are cut anew. They are stored before the latents, because there may be no room for them: what is refused
+ * leaves nothing. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "daemon/background.h"
+#include "daemon/import_documents.h"
 #include "daemon/models.h"
 #include "daemon/precision.h"
 #include "proto/alloc.h"
@@ -20,6 +22,8 @@ struct importing {
     struct lt_pack_manifest manifest;
     uint32_t now;
     uint64_t read, expired, stored;
+    struct lt_import_documents documents;
+    bool checking;           /* the first of two times through the pack */
     struct lt_latent latent; /* the record that was read last */
     uint32_t tokens[LT_SPAN_TOKENS_MAX];
     uint16_t payload[LT_LATENT_DIMENSION_MAX];
@@ -85,20 +89,12 @@ static bool has_size(const struct importing *importing)
     return lt_latent_has_size(numbers, importing->latent.dimension, &size);
 }
 
-/* Reads the next latent under the key that its tokens make in the public namespace. LT_ENOTFOUND at the end. */
-static int read_latent(struct importing *importing)
+/* Reads a latent under the key that its tokens make in the public namespace. */
+static int read_latent(struct importing *importing, const uint8_t *content, size_t bytes)
 {
-    const uint8_t *content, *fingerprint = importing->manifest.encoder;
+    const uint8_t *fingerprint = importing->manifest.encoder;
     struct lt_record record;
     struct lt_span_key key;
-    size_t bytes;
-    uint8_t kind;
-    int code = lt_pack_read(importing->reader, &kind, &content, &bytes);
-    if (code)
-        return code;
-    importing->read++;
-    if (kind != LT_PACK_LATENT)
-        return LT_EFORMAT;
     if (!lt_record_salvage(content, bytes, &record))
         return LT_ECORRUPT;
     lt_record_copy_tokens(&record, importing->tokens);
@@ -120,22 +116,61 @@ static int read_latent(struct importing *importing)
     return has_size(importing) ? LT_OK : LT_ECORRUPT;
 }
 
+static int fail_entry(const struct importing *importing, int code, struct lt_error *error)
+{
+    unsigned long long read = importing->read, entries = importing->manifest.entries;
+    if (code == LT_EFORMAT)
+        return lt_fail(error, code, "entry %llu of the pack is of a kind that this latentd does not know", read);
+    return lt_fail(error, code, "the pack is damaged: entry %llu of %llu is not sound; nothing was stored", read,
+                   entries);
+}
+
+/* Reads the next entry. A latent is in importing->latent then, and *ret_latent is true; documents are taken when the
+ * pack is checked and passed over afterwards. LT_ENOTFOUND at the end; else `error` is filled. */
+static int read_entry(struct importing *importing, bool *ret_latent, struct lt_error *error)
+{
+    const uint8_t *content;
+    size_t bytes;
+    uint8_t kind;
+    int code = lt_pack_read(importing->reader, &kind, &content, &bytes);
+    *ret_latent = false;
+    if (code == LT_ENOTFOUND)
+        return code;
+    importing->read += code == LT_OK;
+    if (code)
+        return code == LT_ECORRUPT ? fail_entry(importing, code, error) : lt_fail_code(error, code);
+    switch (kind) {
+    case LT_PACK_LATENT:
+        *ret_latent = true;
+        code = read_latent(importing, content, bytes);
+        break;
+    case LT_PACK_DOCUMENT:
+    case LT_PACK_TEXT:
+        if (importing->checking)
+            code = lt_import_documents_take(&importing->documents, importing->model, kind, content, bytes, error);
+        break;
+    default:
+        code = LT_EFORMAT;
+    }
+    return code == LT_ECORRUPT || code == LT_EFORMAT ? fail_entry(importing, code, error) : code;
+}
+
 static int check_all(struct importing *importing, struct lt_error *error)
 {
     struct lt_background *background = importing->background;
+    bool latent;
     int code = LT_OK;
+    importing->checking = true;
     atomic_store(&background->total, 2 * importing->manifest.entries);
     while (code == LT_OK) {
-        code = atomic_load(&background->job.cancelled) ? LT_ECANCELLED : read_latent(importing);
+        code = atomic_load(&background->job.cancelled) ? lt_fail_code(error, LT_ECANCELLED)
+                                                       : read_entry(importing, &latent, error);
         atomic_store(&background->done, importing->read);
     }
-    if (code == LT_ECORRUPT)
-        return lt_fail(error, code, "the pack is damaged: entry %llu of %llu is not sound; nothing was stored",
-                       (unsigned long long)importing->read, (unsigned long long)importing->manifest.entries);
-    if (code == LT_EFORMAT)
-        return lt_fail(error, code, "entry %llu of the pack is of a kind that this latentd does not know",
-                       (unsigned long long)importing->read);
-    return code == LT_ENOTFOUND ? LT_OK : lt_fail_code(error, code);
+    importing->checking = false;
+    if (code != LT_ENOTFOUND)
+        return code;
+    return lt_import_documents_are_whole(&importing->documents) ? LT_OK : fail_entry(importing, LT_ECORRUPT, error);
 }
 
 /* --- storing --- */
@@ -173,16 +208,21 @@ static int put(struct importing *importing)
 
 static int store_all(struct importing *importing, struct lt_error *error)
 {
-    int code = LT_OK;
+    bool latent;
+    int code = lt_import_documents_store(&importing->documents, error);
     lt_pack_rewind(importing->reader);
     while (code == LT_OK) {
-        code = read_latent(importing);
-        if (code == LT_OK)
+        code = read_entry(importing, &latent, error);
+        if (code == LT_OK && latent) {
             code = put(importing);
+            if (code)
+                lt_fail_code(error, code);
+        }
         atomic_store(&importing->background->done, importing->read);
     }
-    if (code == LT_ENOTFOUND)
-        code = lt_store_flush(importing->background->server->store);
+    if (code != LT_ENOTFOUND)
+        return code;
+    code = lt_store_flush(importing->background->server->store);
     return code ? lt_fail_code(error, code) : LT_OK;
 }
 
@@ -194,7 +234,11 @@ int lt_background_import_end(struct lt_background *background, struct lt_writer 
         return lt_fail_code(error, LT_ENOMEM);
     importing->background = background;
     importing->now = (uint32_t)time(NULL);
-    int code = lt_pack_reader_create(background->transfer->file, most, &importing->reader, &importing->manifest, error);
+    int code = lt_import_documents_init(&importing->documents, background->server->store, &background->job);
+    if (code)
+        lt_fail_code(error, code);
+    else
+        code = lt_pack_reader_create(background->transfer->file, most, &importing->reader, &importing->manifest, error);
     if (code == LT_OK)
         code = choose_model(importing, error);
     if (code == LT_OK)
@@ -203,12 +247,15 @@ int lt_background_import_end(struct lt_background *background, struct lt_writer 
         code = store_all(importing, error);
     lt_pack_reader_destroy(importing->reader);
     if (code == LT_OK) {
-        lt_write_map(writer, 3);
+        lt_write_map(writer, 4);
         lt_pair_uint(writer, "records", importing->stored);
         lt_pair_uint(writer, "expired", importing->expired);
         lt_write_text(writer, "model");
         lt_write_text(writer, lt_model_name(importing->model));
+        lt_write_text(writer, "documents");
+        lt_import_documents_reply(&importing->documents, writer);
     }
+    lt_import_documents_finish(&importing->documents);
     lt_free(importing);
     return code;
 }

@@ -1,5 +1,6 @@
 #include "proto/lifetime_requests.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/alloc.h"
@@ -151,9 +152,31 @@ static int read_data(const struct lt_parameters *parameters, struct lt_pack_requ
     return LT_OK;
 }
 
+static int read_documents(const struct lt_parameters *parameters, struct lt_pack_request *request)
+{
+    const msgpack_object *value = lt_parameter_find(parameters, "docs");
+    char label[32];
+    int error = value ? lt_parameter_array(parameters, value, "docs", 1, LT_PACK_DOCUMENTS_MAX) : LT_OK;
+    if (error || !value)
+        return error;
+    request->documents = lt_calloc(value->via.array.size, sizeof *request->documents);
+    if (!request->documents)
+        return lt_fail_code(parameters->error, LT_ENOMEM);
+    for (; !error && request->document_count < value->via.array.size; request->document_count++) {
+        size_t at = request->document_count;
+        const msgpack_object *name = &value->via.array.ptr[at];
+        snprintf(label, sizeof label, "docs[%zu]", at);
+        error = lt_parameter_name_of(parameters, name, label, LT_DOCUMENT_NAME_MAX, request->documents[at]);
+        for (size_t i = 0; i < at && !error; i++)
+            if (strcmp(request->documents[i], request->documents[at]) == 0)
+                error = lt_parameter_wrong(parameters, label, "a name that is not there before", name);
+    }
+    return error;
+}
+
 int lt_pack_request_read(const struct lt_parameters *parameters, enum lt_method method, struct lt_pack_request *request)
 {
-    static const char *const of_begin[] = {"model", "namespace", NULL}, *const of_read[] = {"offset", NULL},
+    static const char *const of_begin[] = {"model", "namespace", "docs", NULL}, *const of_read[] = {"offset", NULL},
                              *const of_write[] = {"offset", "data", NULL},
                              *const of_end[] = {"namespace", "ttl_s", NULL};
     bool reads = method == LT_METHOD_EXPORT_READ, writes = method == LT_METHOD_IMPORT_WRITE;
@@ -163,6 +186,8 @@ int lt_pack_request_read(const struct lt_parameters *parameters, enum lt_method 
                                                                                          : of_end);
     if (!error && method == LT_METHOD_EXPORT_BEGIN)
         error = lt_parameter_name(parameters, "model", LT_MODEL_NAME_MAX, request->model);
+    if (!error && method == LT_METHOD_EXPORT_BEGIN)
+        error = read_documents(parameters, request);
     if (!error && (reads || writes) && !lt_parameter_find(parameters, "offset"))
         return lt_parameter_wrong(parameters, "offset", "an integer from 0", NULL);
     if (!error && (reads || writes))

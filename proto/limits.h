@@ -99,7 +99,9 @@
 #define LT_PINS_MAX 65536              /* latents that are pinned */
 #define LT_PINS_SHARE 4                /* of the budget, they have at most one part in so many */
 #define LT_PACK_PIECE_MAX (512u << 10) /* bytes of a pack in one message */
-#define LT_TRANSFERS_MAX 4             /* packs that are on their way */
+#define LT_PACK_DOCUMENTS_MAX 256
+#define LT_PACK_TEXT_BYTES_MAX (128u << 20) /* of all documents of a pack */
+#define LT_TRANSFERS_MAX 4                  /* packs that are on their way */
 #define LT_PATH_BYTES_MAX 4096
 #define LT_SCAN_RECORDS_MAX 1024 /* records in one reply */
 #define LT_TTL_SECONDS_MAX (10u * 366 * 24 * 3600)

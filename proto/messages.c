@@ -340,6 +340,9 @@ void lt_request_destroy(struct lt_request *request)
         lt_free(request->keys.keys);
         lt_free((char *)request->keys.text.text);
         break;
+    case LT_METHOD_EXPORT_BEGIN:
+        lt_free(request->pack.documents);
+        break;
     case LT_METHOD_IMPORT_WRITE:
         lt_free((char *)request->pack.data.text);
         break;

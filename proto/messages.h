@@ -203,8 +203,12 @@ struct lt_backup_request {
 
 struct lt_pack_request {
     char model[LT_MODEL_NAME_MAX + 1]; /* of export.begin */
-    uint64_t offset;                   /* of export.read and import.write */
-    struct lt_text data;               /* of import.write; owned */
+    /* Of export.begin: documents whose latents are meant, and not all of the namespace; [document_count], NULL if none
+     * is named. */
+    char (*documents)[LT_DOCUMENT_NAME_MAX + 1];
+    size_t document_count;
+    uint64_t offset;     /* of export.read and import.write */
+    struct lt_text data; /* of import.write; owned */
 };
 
 /* A text may come in several requests: `offset` is what came before it, and `more` says that it is not the last. */

@@ -210,25 +210,21 @@ int lt_parameter_choice(const struct lt_parameters *parameters, const char *name
     return lt_parameter_wrong(parameters, name, right, value);
 }
 
-static bool has_control_character(const struct lt_text *text)
-{
-    for (size_t i = 0; i < text->bytes; i++)
-        if ((unsigned char)text->text[i] < 0x20 || text->text[i] == 0x7f)
-            return true;
-    return false;
-}
-
 int lt_parameter_name(const struct lt_parameters *parameters, const char *name, size_t max, char *ret_name)
 {
     const msgpack_object *value = lt_parameter_find(parameters, name);
+    return value ? lt_parameter_name_of(parameters, value, name, max, ret_name) : LT_OK;
+}
+
+int lt_parameter_name_of(const struct lt_parameters *parameters, const msgpack_object *value, const char *label,
+                         size_t max, char *ret_name)
+{
     struct lt_text text;
-    if (!value)
-        return LT_OK;
-    int error = lt_parameter_text(parameters, value, name, max, &text);
+    int error = lt_parameter_text(parameters, value, label, max, &text);
     if (error)
         return error;
-    if (has_control_character(&text))
-        return lt_parameter_wrong(parameters, name, "a name without control characters", value);
+    if (!lt_utf8_is_name(text.text, text.bytes))
+        return lt_parameter_wrong(parameters, label, "a name without control characters", value);
     memcpy(ret_name, text.text, text.bytes);
     ret_name[text.bytes] = '\0';
     return LT_OK;

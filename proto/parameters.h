@@ -52,6 +52,10 @@ int lt_parameter_choice(const struct lt_parameters *parameters, const char *name
  * + 1. */
 int lt_parameter_name(const struct lt_parameters *parameters, const char *name, size_t max, char *ret_name);
 
+/* The same of `value`, which `label` names in messages ("docs[2]"). */
+int lt_parameter_name_of(const struct lt_parameters *parameters, const msgpack_object *value, const char *label,
+                         size_t max, char *ret_name);
+
 /* `value` as a text of 1 to max bytes of UTF-8, not copied. `label` names it in messages ("segments[2].text"). */
 int lt_parameter_text(const struct lt_parameters *parameters, const msgpack_object *value, const char *label,
                       size_t max, struct lt_text *ret_text);

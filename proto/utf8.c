@@ -46,3 +46,12 @@ int lt_utf8_check(const char *text, size_t bytes, size_t *ret_offset)
         }
     return LT_OK;
 }
+
+bool lt_utf8_is_name(const char *name, size_t bytes)
+{
+    size_t offset;
+    for (size_t i = 0; i < bytes; i++)
+        if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+            return false;
+    return bytes > 0 && lt_utf8_check(name, bytes, &offset) == LT_OK;
+}

@@ -3,6 +3,7 @@
 #ifndef LT_PROTO_UTF8_H
 #define LT_PROTO_UTF8_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,5 +14,8 @@ int lt_utf8_character(const uint8_t *at, size_t left, size_t *ret_bytes);
 /* LT_OK if all bytes are whole characters; otherwise LT_EUTF8 and the offset of the first that is not in *ret_offset.
  */
 int lt_utf8_check(const char *text, size_t bytes, size_t *ret_offset);
+
+/* Whether the bytes may be a name: whole characters, at least one, and no control characters of ASCII. */
+bool lt_utf8_is_name(const char *name, size_t bytes);
 
 #endif

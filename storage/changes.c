@@ -8,14 +8,18 @@
 #include "storage/changes_queue.h"
 #include "storage/documents.h"
 #include "storage/refined.h"
+#include "storage/sealed.h"
 #include "storage/state.h"
+
+enum change_kind { WRITES, REMOVES, EXPECTS };
 
 struct change {
     struct change *next;
     enum lt_database database;
+    enum change_kind kind;
     size_t key_bytes, value_bytes;
-    bool removes;
-    uint8_t bytes[]; /* key, then value */
+    uint64_t checksum; /* that is expected */
+    uint8_t bytes[];   /* key, then value */
 };
 
 struct lt_changes {
@@ -81,8 +85,31 @@ int lt_changes_remove(struct lt_changes *changes, enum lt_database database, con
     struct change *change = add(changes, database, key, key_bytes, 0);
     if (!change)
         return LT_ENOMEM;
-    change->removes = true;
+    change->kind = REMOVES;
     return LT_OK;
+}
+
+int lt_changes_expect(struct lt_changes *changes, enum lt_database database, const void *key, size_t key_bytes,
+                      uint64_t checksum)
+{
+    struct change *change = add(changes, database, key, key_bytes, 0);
+    if (!change)
+        return LT_ENOMEM;
+    change->kind = EXPECTS;
+    change->checksum = checksum;
+    return LT_OK;
+}
+
+void lt_changes_join(struct lt_changes *changes, struct lt_changes *from)
+{
+    if (from->first) {
+        *changes->end = from->first;
+        changes->end = from->end;
+    }
+    changes->value_bytes += from->value_bytes;
+    changes->adds_documents |= from->adds_documents;
+    changes->adds_refined |= from->adds_refined;
+    lt_free(from);
 }
 
 /* --- queue --- */
@@ -99,6 +126,36 @@ void lt_store_change(struct lt_store *store, struct lt_changes *changes, lt_chan
     *link = changes;
     pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);
+}
+
+struct waiting {
+    pthread_mutex_t mutex;
+    pthread_cond_t written;
+    bool done;
+    int code;
+};
+
+static void on_written(void *context, int code)
+{
+    struct waiting *waiting = context;
+    pthread_mutex_lock(&waiting->mutex);
+    waiting->done = true;
+    waiting->code = code;
+    pthread_cond_signal(&waiting->written);
+    pthread_mutex_unlock(&waiting->mutex);
+}
+
+int lt_store_change_wait(struct lt_store *store, struct lt_changes *changes)
+{
+    struct waiting waiting = {.mutex = PTHREAD_MUTEX_INITIALIZER, .written = PTHREAD_COND_INITIALIZER};
+    lt_store_change(store, changes, on_written, &waiting);
+    pthread_mutex_lock(&waiting.mutex);
+    while (!waiting.done)
+        pthread_cond_wait(&waiting.written, &waiting.mutex);
+    pthread_mutex_unlock(&waiting.mutex);
+    pthread_cond_destroy(&waiting.written);
+    pthread_mutex_destroy(&waiting.mutex);
+    return waiting.code;
 }
 
 struct lt_changes *lt_changes_take(struct lt_store *store, size_t latents)
@@ -129,6 +186,15 @@ void lt_changes_finish(struct lt_changes *changes, int group_code)
 
 /* --- applying --- */
 
+static int check_expected(MDB_txn *transaction, MDB_dbi database, MDB_val *key, uint64_t checksum)
+{
+    MDB_val value;
+    int code = lt_store_format_code(mdb_get(transaction, database, key, &value));
+    if (code && code != LT_ENOTFOUND)
+        return code;
+    return checksum == (code ? 0 : lt_sealed_checksum(value.mv_data, value.mv_size)) ? LT_OK : LT_EBUSY;
+}
+
 static int apply_one(const struct lt_environment *environment, MDB_txn *transaction, const struct change *change)
 {
     const MDB_dbi databases[] = {[LT_DATABASE_DOCUMENTS] = environment->documents,
@@ -136,7 +202,9 @@ static int apply_one(const struct lt_environment *environment, MDB_txn *transact
                                  [LT_DATABASE_REFINED] = environment->refined};
     MDB_val key = {change->key_bytes, (void *)change->bytes},
             value = {change->value_bytes, (void *)(change->bytes + change->key_bytes)};
-    if (change->removes) {
+    if (change->kind == EXPECTS)
+        return check_expected(transaction, databases[change->database], &key, change->checksum);
+    if (change->kind == REMOVES) {
         int code = mdb_del(transaction, databases[change->database], &key, NULL);
         return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
     }

@@ -18,7 +18,7 @@ enum lt_database { LT_DATABASE_DOCUMENTS, LT_DATABASE_PARTS, LT_DATABASE_REFINED
 struct lt_changes;
 
 /* Called on the writer thread once the changes are written (and synced, unless RELAXED), or were given up: LT_OK,
- * LT_EFULL if documents have no room for them, LT_EIO. */
+ * LT_EFULL if documents have no room for them, LT_EBUSY if something is not as it was expected, LT_EIO. */
 typedef void (*lt_changes_done)(void *context, int code);
 
 /* NULL: out of memory. */
@@ -33,7 +33,18 @@ int lt_changes_put(struct lt_changes *changes, enum lt_database database, const 
 /* Adds the removal of a key; one that is not there is no error. LT_ENOMEM. */
 int lt_changes_remove(struct lt_changes *changes, enum lt_database database, const void *key, size_t key_bytes);
 
+/* Adds that a sealed value must be there with this checksum (lt_sealed_checksum), 0 that none is: what was made of a
+ * value that another has changed meanwhile is not written. LT_ENOMEM. */
+int lt_changes_expect(struct lt_changes *changes, enum lt_database database, const void *key, size_t key_bytes,
+                      uint64_t checksum);
+
+/* Moves all of `from` behind those of `changes`, so that they are written together or not at all, and destroys it. */
+void lt_changes_join(struct lt_changes *changes, struct lt_changes *from);
+
 /* Hands the changes to the writer. `done` is called exactly once, unless it is NULL. */
 void lt_store_change(struct lt_store *store, struct lt_changes *changes, lt_changes_done done, void *context);
+
+/* The same for a caller who may wait: what lt_changes_done would be told. Not for the loop and the engine. */
+int lt_store_change_wait(struct lt_store *store, struct lt_changes *changes);
 
 #endif

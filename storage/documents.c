@@ -57,6 +57,7 @@ static int read_document(const MDB_val *name, const MDB_val *value, struct lt_do
     if (count == 0 || count > LT_DOCUMENT_VERSIONS_MAX || bytes != 4 + count * (size_t)VERSION_BYTES)
         return LT_ECORRUPT;
     ret_document->count = count;
+    ret_document->checksum = lt_sealed_checksum(value->mv_data, value->mv_size);
     for (uint32_t i = 0; i < count; i++)
         read_version(content + 4 + i * (size_t)VERSION_BYTES, &ret_document->versions[i]);
     return LT_OK;
@@ -134,6 +135,11 @@ int lt_document_put(struct lt_changes *changes, const char *name, const struct l
         write_version(content + 4 + i * (size_t)VERSION_BYTES, &document->versions[i]);
     lt_sealed_close(LT_SEALED_DOCUMENT, name, strlen(name), value, bytes);
     return LT_OK;
+}
+
+int lt_document_expect(struct lt_changes *changes, const char *name, const struct lt_document *document)
+{
+    return lt_changes_expect(changes, LT_DATABASE_DOCUMENTS, name, strlen(name), document->checksum);
 }
 
 /* --- parts --- */

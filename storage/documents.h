@@ -32,6 +32,7 @@ struct lt_document_version {
 
 struct lt_document {
     uint32_t count;                                                /* at least 1 */
+    uint64_t checksum;                                             /* of what was read; 0: nothing was */
     struct lt_document_version versions[LT_DOCUMENT_VERSIONS_MAX]; /* oldest first */
 };
 
@@ -67,6 +68,7 @@ int lt_documents_used(struct lt_store *store, uint64_t *ret_bytes, uint64_t *ret
 int lt_document_part_put(struct lt_changes *changes, const char *name, uint32_t version, uint32_t number,
                          const struct lt_document_part *part);
 int lt_document_put(struct lt_changes *changes, const char *name, const struct lt_document *document);
+int lt_document_expect(struct lt_changes *changes, const char *name, const struct lt_document *document); /* as read */
 int lt_document_remove_parts(struct lt_changes *changes, const char *name, const struct lt_document_version *version);
 int lt_document_remove(struct lt_changes *changes, const char *name, const struct lt_document *document);
 

@@ -16,7 +16,6 @@
 #define LEVEL 3
 #define WINDOW_LOG_MAX 23 /* of zstd: memory that a reader needs, as a power of two */
 #define ENTRY_HEAD 4
-#define ENTRY_BYTES_MAX ((size_t)64 << 10)
 
 enum {
     CREATED = 8,
@@ -30,7 +29,7 @@ enum {
     SEAL = 112
 };
 
-static_assert(ENTRY_BYTES_MAX >= LT_RECORD_BYTES_MAX, "a record must fit an entry");
+static_assert(LT_PACK_ENTRY_BYTES_MAX >= LT_RECORD_BYTES_MAX, "a record must fit an entry");
 static_assert(SEAL + 32 == LT_PACK_HEADER_BYTES, "the header ends with its own sum");
 
 static const uint8_t MAGIC[4] = {'L', 'T', 'P', 'K'};
@@ -139,7 +138,7 @@ static int compress(struct lt_pack_writer *writer, const void *data, size_t byte
 int lt_pack_write(struct lt_pack_writer *writer, uint8_t kind, const void *content, size_t bytes)
 {
     uint8_t head[ENTRY_HEAD];
-    assert(bytes <= ENTRY_BYTES_MAX);
+    assert(bytes <= LT_PACK_ENTRY_BYTES_MAX);
     store_u32(head, (uint32_t)bytes << 8 | kind);
     int code = compress(writer, head, sizeof head, ZSTD_e_continue);
     if (code == LT_OK)
@@ -182,7 +181,7 @@ struct lt_pack_reader {
     bool ended; /* the frame is complete */
     ZSTD_inBuffer compressed;
     uint8_t in[PIECE];
-    uint8_t entry[ENTRY_BYTES_MAX];
+    uint8_t entry[LT_PACK_ENTRY_BYTES_MAX];
 };
 
 static int read_at(int file, uint8_t *data, size_t bytes, uint64_t offset, size_t *ret_bytes)
@@ -342,7 +341,7 @@ int lt_pack_read(struct lt_pack_reader *reader, uint8_t *ret_kind, const uint8_t
     if (code)
         return code;
     size_t bytes = load_u32(head) >> 8;
-    if (bytes > ENTRY_BYTES_MAX)
+    if (bytes > LT_PACK_ENTRY_BYTES_MAX)
         return LT_ECORRUPT;
     code = take(reader, reader->entry, bytes);
     if (code)

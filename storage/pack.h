@@ -1,6 +1,6 @@
-/* Packs: latents in one file, to be carried to another machine. What is in it is bound to one encoder and to nothing
- * else: records are keyed as in the public namespace, so a pack tells neither salts nor keys of where it comes from,
- * and whoever takes it keys them anew.
+/* Packs: latents in one file, and documents made of them, to be carried to another machine. What is in it is bound to
+ * one encoder and to nothing else: records are keyed as in the public namespace, so a pack tells neither salts nor keys
+ * of where it comes from, and whoever takes it keys them anew.
  *
  *   offset   bytes   field
  *   0        4       magic "LTPK"
@@ -16,8 +16,14 @@
  *   112      32      BLAKE2b-256 of all bytes before it
  *   144      b       body: one zstd frame of n entries
  *
- * An entry is a kind (u8), the bytes of its content (u24), and the content. Kind 1 is a latent: a record of namespace 0
- * (storage/record.h). Other kinds are of later versions. Numbers are little-endian.
+ * An entry is a kind (u8), the bytes of its content (u24), and the content. Kinds are
+ *
+ *   1   latent: a record of namespace 0 (proto/record.h)
+ *   2   document: u32 bytes of its text, then its name
+ *   3   text: a piece of that of the document before, of 64 KiB at most; it may end anywhere
+ *
+ * A document goes as its text: whoever takes it cuts it into spans himself, and need not believe what they were. An
+ * entry of any other kind is of a later version. Numbers are little-endian.
  *
  * Both sides go through a file with buffers of fixed size. One thread at a time. */
 #ifndef LT_STORAGE_PACK_H
@@ -31,7 +37,10 @@
 
 #define LT_PACK_VERSION 1
 #define LT_PACK_HEADER_BYTES 144
-#define LT_PACK_LATENT 1 /* kind of an entry */
+#define LT_PACK_ENTRY_BYTES_MAX ((size_t)64 << 10)
+#define LT_PACK_DOCUMENT_HEAD_BYTES 4 /* in front of the name */
+
+enum lt_pack_kind { LT_PACK_LATENT = 1, LT_PACK_DOCUMENT = 2, LT_PACK_TEXT = 3 };
 
 struct lt_pack_manifest {
     uint64_t created;

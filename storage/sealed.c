@@ -59,6 +59,11 @@ void lt_sealed_close(enum lt_sealed_kind kind, const void *key, size_t key_bytes
     lt_put_u64(value + LT_SEALED_HEAD_BYTES + content_bytes, checksum(key, key_bytes, value, content_bytes));
 }
 
+uint64_t lt_sealed_checksum(const void *value, size_t value_bytes)
+{
+    return value_bytes < LT_SEALED_BYTES(0) ? 0 : lt_take_u64((const uint8_t *)value + value_bytes - CHECKSUM_BYTES);
+}
+
 int lt_sealed_open(enum lt_sealed_kind kind, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                    const uint8_t **ret_content, size_t *ret_content_bytes)
 {
@@ -67,7 +72,7 @@ int lt_sealed_open(enum lt_sealed_kind kind, const void *key, size_t key_bytes, 
         lt_take_u32(bytes + 4) != LAYOUT_VERSION)
         return LT_ECORRUPT;
     size_t content_bytes = value_bytes - LT_SEALED_BYTES(0);
-    if (lt_take_u64(bytes + value_bytes - CHECKSUM_BYTES) != checksum(key, key_bytes, bytes, content_bytes))
+    if (lt_sealed_checksum(value, value_bytes) != checksum(key, key_bytes, bytes, content_bytes))
         return LT_ECORRUPT;
     *ret_content = bytes + LT_SEALED_HEAD_BYTES;
     *ret_content_bytes = content_bytes;

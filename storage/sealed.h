@@ -29,6 +29,9 @@ void lt_sealed_close(enum lt_sealed_kind kind, const void *key, size_t key_bytes
 int lt_sealed_open(enum lt_sealed_kind kind, const void *key, size_t key_bytes, const void *value, size_t value_bytes,
                    const uint8_t **ret_content, size_t *ret_content_bytes);
 
+/* The checksum at the end of a value, unchecked; 0 if it is too short to have one. */
+uint64_t lt_sealed_checksum(const void *value, size_t value_bytes);
+
 /* Numbers of a content, at any address. */
 void lt_put_u32(uint8_t *at, uint32_t value);
 void lt_put_u64(uint8_t *at, uint64_t value);

@@ -263,7 +263,7 @@ int latent_encode(struct latent *latent, const char *model, const char *text, si
                   struct latent_encoding *ret_encoding);
 void latent_encoding_finish(struct latent_encoding *encoding);
 
-/* ---- Packs: latents in one file, for another machine ---- */
+/* ---- Packs: latents and documents in one file, for another machine ---- */
 
 /* Takes a piece of a pack; not 0 gives up. */
 typedef int (*latent_write_function)(const void *piece, size_t bytes, void *data);
@@ -272,13 +272,17 @@ typedef int (*latent_write_function)(const void *piece, size_t bytes, void *data
 typedef long (*latent_read_function)(void *piece, size_t bytes, void *data);
 
 /* Writes the latents of the namespace (latent_set_namespace) as a pack, those of the encoder of `model` (NULL: the
- * default model). The reply has `records`, `bytes`, `size` and `skipped`. LATENT_EIO if `write` gave up. */
-int latent_export(struct latent *latent, const char *model, latent_write_function write, void *data,
-                  struct latent_reply **ret_reply);
+ * default model); or, if document_count is not 0, these documents of it, at most 256, and the latents of their spans.
+ * The reply has `records`, `bytes`, `size`, `skipped`, `documents` and `missing` (latents of documents that are not
+ * stored: whoever takes the pack encodes them when they are needed). LATENT_ENOTFOUND for a document that there is not;
+ * LATENT_EIO if `write` gave up. */
+int latent_export(struct latent *latent, const char *model, const char *const *documents, size_t document_count,
+                  latent_write_function write, void *data, struct latent_reply **ret_reply);
 
-/* Takes a pack into the namespace, all of it or nothing. The reply has `records`, `expired` and `model`.
- * LATENT_ECORRUPT, LATENT_EFORMAT (of another encoder, or a later version), LATENT_ETOOLARGE; LATENT_EIO if `read` gave
- * up. */
+/* Takes a pack into the namespace, all of it or nothing. The reply has `records`, `expired`, `model` and `documents`,
+ * an array of maps with `name`, `version` and `unchanged`: each becomes the newest version of its name, unless it is
+ * that. LATENT_ECORRUPT, LATENT_EFORMAT (of another encoder, or a later version), LATENT_ETOOLARGE; LATENT_EIO if
+ * `read` gave up. */
 int latent_import(struct latent *latent, latent_read_function read, void *data, struct latent_reply **ret_reply);
 
 /* ---- Documents: named texts that the daemon keeps, in versions ---- */

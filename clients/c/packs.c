@@ -5,15 +5,22 @@
 #include "proto/alloc.h"
 #include "proto/pairs.h"
 
-static int begin_export(struct latent *latent, const char *model, struct latent_reply **ret_reply)
+static int begin_export(struct latent *latent, const char *model, const char *const *documents, size_t count,
+                        struct latent_reply **ret_reply)
 {
     struct call call;
     call_begin(&call, latent, "export.begin");
-    lt_write_map(&call.writer, (model != NULL) + (*latent->space != 0));
+    lt_write_map(&call.writer, (model != NULL) + (*latent->space != 0) + (count > 0));
     if (model)
         lt_pair_text(&call.writer, "model", model);
     if (*latent->space)
         lt_pair_text(&call.writer, "namespace", latent->space);
+    if (count) {
+        lt_write_text(&call.writer, "docs");
+        lt_write_array(&call.writer, (uint32_t)count);
+    }
+    for (size_t i = 0; i < count; i++)
+        lt_write_text(&call.writer, documents[i]);
     return call_finish(&call, NULL, ret_reply);
 }
 
@@ -39,11 +46,11 @@ static int read_piece(struct latent *latent, uint64_t offset, latent_write_funct
     return code;
 }
 
-int latent_export(struct latent *latent, const char *model, latent_write_function write, void *data,
-                  struct latent_reply **ret_reply)
+int latent_export(struct latent *latent, const char *model, const char *const *documents, size_t document_count,
+                  latent_write_function write, void *data, struct latent_reply **ret_reply)
 {
     struct latent_reply *reply = NULL;
-    int code = begin_export(latent, model, &reply);
+    int code = begin_export(latent, model, documents, document_count, &reply);
     if (code)
         return code;
     uint64_t size = latent_value_uint(latent_reply_at(reply, "size"), 0);

@@ -19,7 +19,7 @@ static const char overview[] =
     "  scan              list what is stored\n"
     "  verify            check every record and mend what is damaged\n"
     "  backup DIRECTORY  copy the store while it is in use\n"
-    "  export FILE       latents as a pack, for another machine\n"
+    "  export FILE       latents and documents as a pack, for another machine\n"
     "  import FILE       take a pack, all of it or nothing\n"
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  doc put|list|show|refine|history|rm  documents that the daemon keeps, by name, in versions\n"
@@ -150,15 +150,19 @@ static const char *const texts[COMMAND_COUNT] = {
     [COMMAND_BACKUP] = "Usage: latentctl backup DIRECTORY\n"
                        "Copy the store to DIRECTORY on the daemon's machine, which must not exist or be empty, while\n"
                        "prompts are answered. A daemon can be started on the copy.\n",
-    [COMMAND_EXPORT] = "Usage: latentctl export [OPTION]... FILE\n"
-                       "Write the latents of a namespace that the encoder of a model made to FILE, as a pack.\n"
-                       "\n"
-                       "  --namespace NAME  of this namespace; public\n"
-                       "  --model NAME     whose encoder made them; see latentctl models\n",
+    [COMMAND_EXPORT] =
+        "Usage: latentctl export [OPTION]... FILE\n"
+        "Write the latents of a namespace that the encoder of a model made to FILE, as a pack; or, with\n"
+        "--doc, documents in their newest versions and what is stored of their latents.\n"
+        "\n"
+        "  --doc NAME       this document; may be given again\n"
+        "  --namespace NAME  of this namespace; public\n"
+        "  --model NAME     whose encoder made them; see latentctl models\n",
     [COMMAND_IMPORT] =
         "Usage: latentctl import [OPTION]... FILE\n"
         "Take the pack FILE (standard input if it is -). One that is damaged, cut off, too large or of an\n"
-        "encoder that is not served is refused, and nothing of it stays.\n"
+        "encoder that is not served is refused, and nothing of it stays. A document of it becomes the newest\n"
+        "version of its name, unless the newest has the same text.\n"
         "\n"
         "  --namespace NAME  into this namespace; public\n"
         "  --ttl TIME       its latents expire after 90s, 10m, 12h, 7d, if they do not sooner\n",

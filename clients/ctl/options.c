@@ -140,6 +140,7 @@ static unsigned commands_of(int option)
     case OPTION_DOC_VERSION:
         return FOR(COMMAND_DOC);
     case OPTION_DOC:
+        return FOR_GENERATE | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_EXPORT);
     case OPTION_FILE:
         return FOR_GENERATE | FOR(COMMAND_EXPLAIN);
     case OPTION_MEASURE:

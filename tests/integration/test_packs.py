@@ -57,7 +57,7 @@ def test_what_was_exported_hits_elsewhere(make_daemon):
         assert (about["records"], about["skipped"], about["size"]) == (len(set(keys(before))), 0, len(data))
         assert len(data) < about["bytes"] + HEAD
     with there.connect() as connection:
-        assert take(connection, data) == {"records": about["records"], "expired": 0, "model": "tiny"}
+        assert take(connection, data) == {"records": about["records"], "expired": 0, "model": "tiny", "documents": []}
         after = encode(connection, text=many(500))
         assert hits(after) == after["usage"]["prompt_spans"] and after["ops"]["encode"] == 0 and keys(after) == keys(before)
         assert connection.call("verify", {"reencode": True})["sound"] == about["records"]
@@ -280,3 +280,179 @@ def test_commands(make_daemon, tmp_path):
     assert run_ctl("export", socket=there.socket).returncode == 2
     run = run_ctl("export", "--namespace", "nobody", tmp_path / "new", socket=there.socket)
     assert run.returncode == 1 and not os.path.exists(tmp_path / "new.part")
+
+
+# --- documents ---
+
+def text_of(connection, name):
+    first = connection.call("doc.get", {"name": name})
+    return "".join(connection.call("doc.get", {"name": name, "part": part})["text"] for part in range(first["parts"]))
+
+
+def put_document(connection, name, text, **more):
+    return connection.call("doc.put", {"name": name, "text": text, **more})
+
+
+def ask(connection, name):
+    return connection.call("generate", {"segments": [{"doc": name}, {"role": "user", "text": "What is it?"}], "temperature": 0,
+                                        "max_tokens": 8, "stream": False})
+
+
+def names(connection, **options):
+    return [document["name"] for document in connection.call("doc.list", options)["documents"]]
+
+
+def test_a_document_moves_with_its_latents(make_daemon):
+    """Its newest version: what it said before stays where it was."""
+    here, there = make_daemon(), make_daemon()
+    text = many(3000)
+    with here.connect() as connection:
+        put_document(connection, "numbers", "What it was.")
+        change = put_document(connection, "numbers", text)
+        put_document(connection, "other", "Nobody is to see this.")
+        encode(connection)
+        data, about = pack_of(connection, docs=["numbers"])
+        shown = connection.call("doc.get", {"name": "numbers"})
+        assert (about["documents"], about["missing"], about["skipped"]) == (1, 0, 0) and shown["parts"] > 1
+        assert 0 < about["records"] <= change["spans"]
+    with there.connect() as connection:
+        assert take(connection, data) == {"records": about["records"], "expired": 0, "model": "tiny", "documents": [
+            {"name": "numbers", "version": 1, "unchanged": False}]}
+        assert names(connection) == ["numbers"] and text_of(connection, "numbers") == text
+        assert connection.call("stats")["store_entries"] == about["records"]
+        history = connection.call("doc.history", {"name": "numbers"})["versions"]
+        assert [(version["spans"], version["encoded"]) for version in history] == [(change["spans"], 0)]
+        again = put_document(connection, "numbers", text)
+        assert (again["unchanged"], again["encoded"], again["ops"]["encode"]) == (True, 0, 0)
+    there.restart()
+    with there.connect() as connection:
+        assert text_of(connection, "numbers") == text
+
+
+def test_a_prompt_about_a_document_that_moved_encodes_only_the_question(make_daemon):
+    here, there = make_daemon(model=SHIPPED), make_daemon(model=SHIPPED)
+    with here.connect() as connection:
+        put_document(connection, "autumn", f"{TEXT} {TEXT}")
+        first, asked = ask(connection, "autumn"), ask(connection, "autumn")
+        data, _ = pack_of(connection, docs=["autumn"])
+    with there.connect() as connection:
+        take(connection, data)
+        other = ask(connection, "autumn")
+    assert other["text"] == asked["text"] and asked["usage"]["span_misses"] == 0
+    assert other["usage"]["span_misses"] == first["usage"]["span_misses"] > 0, "control tokens, the question"
+
+
+def test_a_name_that_is_there_gets_a_new_version(make_daemon):
+    here, there = make_daemon(), make_daemon()
+    with here.connect() as connection:
+        put_document(connection, "a", "This is the same. It does not change.")
+        put_document(connection, "b", "This is not. It is what I say here.")
+        data, _ = pack_of(connection, docs=["b", "a"])
+    with there.connect() as connection:
+        put_document(connection, "a", "This is the same. It does not change.")
+        put_document(connection, "b", "This is not. It is what I said there.")
+        assert take(connection, data)["documents"] == [{"name": "b", "version": 2, "unchanged": False},
+                                                       {"name": "a", "version": 1, "unchanged": True}]
+        versions = connection.call("doc.history", {"name": "b"})["versions"]
+        assert [version["version"] for version in versions] == [2, 1] and versions[0]["kept"] > 0
+        assert text_of(connection, "b").endswith("here.")
+        assert connection.call("doc.get", {"name": "b", "version": 1})["text"].endswith("there.")
+        assert [document["unchanged"] for document in take(connection, data)["documents"]] == [True, True]
+
+
+def test_latents_that_have_gone_are_encoded_where_the_document_goes(make_daemon):
+    here, there = make_daemon(), make_daemon()
+    text = many(300)
+    with here.connect() as connection:
+        change = put_document(connection, "numbers", text)
+        spans = connection.call("doc.get", {"name": "numbers"})["spans_of_part"]
+        gone = sorted({span["key"] for span in spans})[:10]
+        assert connection.call("evict", {"keys": gone})["evicted"] == 10
+        data, about = pack_of(connection, docs=["numbers"])
+        assert about["missing"] == 10 and about["records"] == len({span["key"] for span in spans}) - 10
+    with there.connect() as connection:
+        assert take(connection, data)["records"] == about["records"]
+        assert text_of(connection, "numbers") == text
+        again = put_document(connection, "numbers", text)
+        assert again["unchanged"] and again["encoded"] == 10 and again["spans"] == change["spans"]
+
+
+def test_documents_that_cannot_go_are_named(make_daemon):
+    daemon = make_daemon(model=TINY, arguments=("--model", SHIPPED))
+    with daemon.connect() as connection:
+        put_document(connection, "a", "Words.")
+        put_document(connection, "b", "Words.", model="islet-8-s")
+        assert "'none'" in fails("not_found", connection.call, "export.begin", {"docs": ["a", "none"]})
+        assert "'b'" in fails("bad_parameter", connection.call, "export.begin", {"docs": ["a", "b"]})
+        assert connection.call("export.begin", {"docs": ["b"], "model": "islet-8-s"})["documents"] == 1
+        for wrong in ([], "a", [""], [7], ["a\n"], ["a", "a"], ["a"] * 257):
+            assert "docs" in fails("bad_parameter", connection.call, "export.begin", {"docs": wrong})
+        assert "docs[1]" in fails("too_large", connection.call, "export.begin", {"docs": ["a", "x" * 256]})
+    assert wait_until(lambda: files(daemon)[1] == [])
+
+
+def document_entries(text, name=b"d"):
+    pieces = [text[at:at + (64 << 10)] for at in range(0, len(text), 64 << 10)]
+    return [(2, len(text).to_bytes(4, "little") + name), *((3, piece) for piece in pieces)]
+
+
+@pytest.mark.parametrize("entries", [
+    document_entries(b"It is cold\xff."),                                         # no UTF-8
+    document_entries(b"It is cold.", name=b"a\nb"),
+    document_entries(b"It is cold.", name=b"\xff"),
+    document_entries(b"It is cold.", name=b""),
+    document_entries(b"It is cold.", name=b"x" * 256),
+    document_entries(b"It is cold.") + document_entries(b"It is warm."),          # twice
+    document_entries(b"It is cold.")[:1],                                         # without its text
+    document_entries(b"x" * 100000)[:2],                                          # with half of it
+    document_entries(b"x" * 100000)[:2] + document_entries(b"It is cold.", name=b"e"),
+    document_entries(b"It is cold.") + [(3, b"More.")],
+    document_entries(b"It is cold.")[1:],                                         # a text of none
+    [(2, b"\0\0\0\0d")],
+    [(2, b"\xff\xff\xff\xffd"), (3, b"x")],
+    [(2, b"\1")],
+    [(2, b"")],
+    document_entries(b"It is cold.")[:1] + [(3, b"")],
+])
+def test_a_pack_with_a_document_that_is_none_is_refused_as_a_whole(connection, entries):
+    encode(connection, text=many(50))
+    data, about = pack_of(connection)
+    connection.call("flush", {"all": True})
+    good = document_entries(b"It is good.", name=b"good")
+    fails("corrupt", take, connection, repacked(data, lambda latents: good + latents + entries))
+    assert names(connection) == [] and connection.call("scan")["records"] == []
+    taken = take(connection, repacked(data, lambda latents: latents + good))
+    assert taken["records"] == about["records"] and names(connection) == ["good"]
+
+
+def test_documents_for_which_there_is_no_room_leave_nothing(make_daemon):
+    daemon = make_daemon(arguments=("--budget", "16M"))
+    with daemon.connect() as connection:
+        encode(connection)
+        data, _ = pack_of(connection)
+        connection.call("flush", {"all": True})
+        small = document_entries(b"It is small.", name=b"small")
+        large = document_entries(many(300000).encode()[:2 << 20], name=b"large")
+        assert "half of the store's budget" in fails(
+            "full", take, connection, repacked(data, lambda latents: latents + small + large))
+        assert names(connection) == [] and connection.call("scan")["records"] == []
+        take(connection, repacked(data, lambda latents: latents + small))
+        assert names(connection) == ["small"]
+
+
+def test_commands_for_documents(make_daemon, tmp_path):
+    here, there = make_daemon(), make_daemon()
+    file = tmp_path / "documents.pack"
+    for name, text in (("notes", "The sea is cold and deep."), ("plans", "Buy a boat and sail.")):
+        (tmp_path / name).write_text(text)
+        assert run_ctl("doc", "put", name, tmp_path / name, socket=here.socket).returncode == 0
+    run = run_ctl("export", "--doc", "notes", "--doc", "plans", file, socket=here.socket)
+    assert run.returncode == 0 and " and 2 documents (" in run.stdout, run.stderr
+    run = run_ctl("import", file, socket=there.socket)
+    assert run.returncode == 0 and run.stdout.splitlines()[1:] == ["notes: version 1", "plans: version 1"], run.stderr
+    assert "as it was" in run_ctl("import", file, socket=there.socket).stdout
+    assert run_ctl("doc", "show", "plans", socket=there.socket).stdout == "Buy a boat and sail."
+    run = run_ctl("export", "--doc", "none", tmp_path / "new", socket=here.socket)
+    assert run.returncode == 1 and "'none'" in run.stderr and not os.path.exists(tmp_path / "new.part")
+    assert not os.path.exists(tmp_path / "new")
+    assert run_ctl("import", "--doc", "notes", file, socket=there.socket).returncode == 2

@@ -291,6 +291,54 @@ static void damage(const char *database_name)
     mdb_env_close(env);
 }
 
+static void what_was_made_of_something_that_changed_is_not_written(void **state)
+{
+    (void)state;
+    struct lt_store *store = open_with(64 << 20, 0);
+    struct lt_document one = {0}, other = {0}, now;
+    for (uint32_t number = 1; number <= 2; number++) { /* the first and the second of its name, by two at once */
+        struct lt_changes *first = lt_changes_create(), *second = lt_changes_create();
+        assert_int_equal(lt_document_expect(first, "a", &one), LT_OK);
+        assert_int_equal(lt_document_expect(second, "a", &other), LT_OK);
+        add_version(first, "a", number, &one, 100);
+        add_version(second, "a", number + 10, &other, 100);
+        assert_int_equal(write_changes(store, first), LT_OK);
+        assert_int_equal(write_changes(store, second), LT_EBUSY);
+        assert_int_equal(lt_document_find(store, "a", &now), LT_OK);
+        assert_int_equal(lt_document_version(&now, 0)->number, number);
+        one = other = now;
+    }
+    struct lt_changes *removal = lt_changes_create(), *late = lt_changes_create();
+    assert_int_equal(lt_document_remove(removal, "a", &now), LT_OK);
+    assert_int_equal(write_changes(store, removal), LT_OK);
+    assert_int_equal(lt_document_expect(late, "a", &now), LT_OK);
+    add_version(late, "a", 3, &now, 100);
+    assert_int_equal(lt_store_change_wait(store, late), LT_EBUSY);
+    assert_int_equal(lt_document_find(store, "a", &now), LT_ENOTFOUND);
+    lt_store_close(store);
+}
+
+static void joined_changes_are_written_together_or_not_at_all(void **state)
+{
+    (void)state;
+    struct lt_store *store = open_with(64 << 20, 0);
+    struct lt_document a = {0}, b = {0}, found;
+    for (int busy = 1; busy >= 0; busy--) {
+        struct lt_changes *changes = lt_changes_create(), *more = lt_changes_create();
+        a.count = b.count = 0;
+        add_version(changes, "a", 1, &a, 100);
+        b.checksum = (uint64_t)busy; /* of one that is not there */
+        assert_int_equal(lt_document_expect(more, "b", &b), LT_OK);
+        add_version(more, "b", 1, &b, 100);
+        lt_changes_join(changes, more);
+        lt_changes_join(changes, lt_changes_create()); /* one without any */
+        assert_int_equal(lt_store_change_wait(store, changes), busy ? LT_EBUSY : LT_OK);
+        assert_int_equal(lt_document_find(store, "a", &found), busy ? LT_ENOTFOUND : LT_OK);
+        assert_int_equal(lt_document_find(store, "b", &found), busy ? LT_ENOTFOUND : LT_OK);
+    }
+    lt_store_close(store);
+}
+
 static void damage_is_seen(void **state)
 {
     (void)state;
@@ -378,6 +426,8 @@ int main(void)
         IN_A_FOLDER(changes_come_after_the_latents_before_them),
         IN_A_FOLDER(visited_latents_are_spared),
         IN_A_FOLDER(what_has_no_room_leaves_no_trace),
+        IN_A_FOLDER(what_was_made_of_something_that_changed_is_not_written),
+        IN_A_FOLDER(joined_changes_are_written_together_or_not_at_all),
         IN_A_FOLDER(damage_is_seen),
         IN_A_FOLDER(refined_latents_are_exact_and_the_oldest_go_first),
     };

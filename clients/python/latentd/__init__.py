@@ -20,7 +20,7 @@ from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Imported, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
+                      Generation, Hello, Imported, ImportedDocument, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
                       Neighbourhood, Operations, Page, Put, Receipt, Record, RemoteTier, Score, SegmentScore, Span, Stats, StoreInfo,
                       Timings, Usage, Verified)
 
@@ -31,7 +31,7 @@ __all__ = [
     "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError",
     "ContextExceededError", "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList",
     "DocumentPart", "DocumentRefinement", "DocumentVersion", "Encoding", "Error", "Explanation",
-    "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "Info",
+    "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "ImportedDocument", "Info",
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits",
     "MalformedError", "Model", "Namespace", "NamespaceCounters", "NamespaceStats", "Near",
     "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Page",

@@ -177,10 +177,10 @@ def verify(*, reencode: bool | None = None, namespace: str | None = None) -> Cal
     return Call("verify", chosen(reencode=reencode, namespace=namespace), into(Verified))
 
 
-def export_begin(*, model: str | None = None, namespace: str | None = None) -> Call[dict[str, int]]:
-    """Makes a pack of a namespace's latents, to be read with `export_read` on the same connection. Returns counts: `records`,
-    `bytes`, `skipped`, and its `size`."""
-    return Call("export.begin", chosen(model=model, namespace=namespace), into(dict[str, int]))
+def export_begin(*, docs: Sequence[str] | None = None, model: str | None = None, namespace: str | None = None) -> Call[dict[str, int]]:
+    """Makes a pack of a namespace's latents, or of documents with theirs, to be read with `export_read` on the same connection.
+    Returns counts: `records`, `bytes`, `skipped`, `documents`, `missing`, and its `size`."""
+    return Call("export.begin", chosen(docs=None if docs is None else list(docs), model=model, namespace=namespace), into(dict[str, int]))
 
 
 def export_read(offset: int) -> Call[bytes]:
