@@ -5,6 +5,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/precision.h"
+#include "daemon/verify_sample.h"
 #include "proto/alloc.h"
 
 struct lt_cache {
@@ -12,6 +13,9 @@ struct lt_cache {
     enum lt_latent_type type;
     struct lt_counters *counters;
     struct lt_remote *remote; /* or NULL */
+    struct lt_verify_sample sample;
+    void (*distrust)(void *context); /* or NULL */
+    void *context;
 };
 
 /* Working memory of one call; n spans of which u are distinct. */
@@ -26,21 +30,29 @@ struct resolving {
     size_t distinct;              /* u */
     struct lt_latent *latents;    /* [u] */
     enum lt_lookup *lookups;      /* [u] */
+    bool *verified;               /* [u] hits that are encoded again */
     uint16_t *payloads;           /* [u][dimension] of the type; room for the larger one */
     uint32_t *table;              /* [table_size] open addressing over keys: distinct index + 1 */
     size_t table_size;            /* a power of two, at least 2n */
-    struct lt_encode_item *items; /* [misses] */
-    uint32_t *item_of;            /* [misses] distinct index */
-    float *encoded;               /* [misses][dimension] */
+    struct lt_encode_item *items; /* [encoding] */
+    uint32_t *item_of;            /* [encoding] distinct index */
+    float *encoded;               /* [encoding][dimension] */
+    size_t encoding;              /* misses, and hits that are verified */
+    size_t misses;                /* of them */
 };
 
-int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
-                    struct lt_remote *remote, struct lt_cache **ret_cache)
+int lt_cache_create(const struct lt_cache_options *options, struct lt_cache **ret_cache)
 {
     struct lt_cache *cache = lt_malloc(sizeof *cache);
     if (!cache)
         return LT_ENOMEM;
-    *cache = (struct lt_cache){store, type, counters, remote};
+    *cache = (struct lt_cache){.store = options->store,
+                               .type = options->type,
+                               .counters = options->counters,
+                               .remote = options->remote,
+                               .distrust = options->distrust,
+                               .context = options->context};
+    lt_verify_sample_init(&cache->sample, options->verify_sample);
     *ret_cache = cache;
     return LT_OK;
 }
@@ -79,9 +91,11 @@ static int prepare(struct resolving *r)
     r->first = lt_malloc(r->count * sizeof *r->first);
     r->latents = lt_calloc(r->count, sizeof *r->latents);
     r->lookups = lt_calloc(r->count, sizeof *r->lookups);
+    r->verified = lt_calloc(r->count, sizeof *r->verified);
     r->payloads = lt_malloc(r->count * r->dimension * sizeof *r->payloads);
     r->table = lt_calloc(r->table_size, sizeof *r->table);
-    return r->distinct_of && r->first && r->latents && r->lookups && r->payloads && r->table ? LT_OK : LT_ENOMEM;
+    return r->distinct_of && r->first && r->latents && r->lookups && r->verified && r->payloads && r->table ? LT_OK
+                                                                                                            : LT_ENOMEM;
 }
 
 static void finish(struct resolving *r)
@@ -90,6 +104,7 @@ static void finish(struct resolving *r)
     lt_free(r->first);
     lt_free(r->latents);
     lt_free(r->lookups);
+    lt_free(r->verified);
     lt_free(r->payloads);
     lt_free(r->table);
     lt_free(r->items);
@@ -168,22 +183,65 @@ static int look_for_other_encoders(struct lt_cache *cache, struct resolving *r)
     return code;
 }
 
-/* Encodes every distinct latent that was missed, and offers it to the store. */
-static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_workspace *workspace)
+/* Which hits are to be encoded again: those that were chosen when they were found, and a share of the others. */
+static void choose_verified(struct lt_cache *cache, struct resolving *r)
 {
-    size_t misses = 0;
+    for (uint32_t d = 0; d < r->distinct; d++)
+        r->verified[d] = lt_lookup_is_hit(r->lookups[d]) &&
+                         (r->spans[r->first[d]]->verified || lt_verify_sample_next(&cache->sample));
+    for (size_t i = 0; i < r->count; i++)
+        r->spans[i]->verified = false;
+}
+
+/* Whether a stored latent is what was encoded afresh, which else is to take its place. */
+static bool is_right(struct lt_cache *cache, struct resolving *r, size_t item)
+{
+    uint32_t d = r->item_of[item];
+    lt_count(cache->counters, LT_COUNTER_HITS_VERIFIED, 1);
+    if (lt_verify_sample_agrees(&r->latents[d], lt_model_encoder_fingerprint(r->model), r->items[item].latent)) {
+        lt_count(cache->counters, LT_COUNTER_OPERATIONS, r->items[item].operations); /* no request's own */
+        return true;
+    }
+    lt_count(cache->counters, LT_COUNTER_HITS_WRONG, 1);
+    r->lookups[d] = LT_LOOKUP_MISS_CORRUPT;
+    return false;
+}
+
+/* Takes up a latent that was encoded, and offers it to the store. */
+static int take_encoded(struct lt_cache *cache, struct resolving *r, size_t item)
+{
+    uint32_t d = r->item_of[item];
+    struct lt_latent *latent = &r->latents[d];
+    struct lt_cache_span *span = r->spans[r->first[d]];
+    int code = LT_OK;
+    lt_latent_narrow(r->items[item].latent, latent);
+    if (!r->verified[d]) { /* one that is replaced keeps its namespace and its times */
+        latent->namespace_id = span->space->id;
+        latent->expires = lt_namespace_expiry(span->space);
+    }
+    if (cache->counters)
+        code = r->verified[d] ? lt_store_replace(cache->store, latent) : lt_store_put(cache->store, latent, 1, NULL);
+    if (cache->counters && cache->remote && lt_cache_shares(span->space))
+        lt_remote_put(cache->remote, latent);
+    span->operations = r->items[item].operations;
+    r->misses++;
+    return code;
+}
+
+static int encode(struct resolving *r, struct lt_workspace *workspace)
+{
     for (size_t d = 0; d < r->distinct; d++)
-        misses += !lt_lookup_is_hit(r->lookups[d]);
-    if (!misses)
+        r->encoding += r->verified[d] || !lt_lookup_is_hit(r->lookups[d]);
+    if (!r->encoding)
         return LT_OK;
-    r->items = lt_calloc(misses, sizeof *r->items);
-    r->item_of = lt_malloc(misses * sizeof *r->item_of);
-    r->encoded = lt_malloc(misses * r->dimension * sizeof *r->encoded);
+    r->items = lt_calloc(r->encoding, sizeof *r->items);
+    r->item_of = lt_malloc(r->encoding * sizeof *r->item_of);
+    r->encoded = lt_malloc(r->encoding * r->dimension * sizeof *r->encoded);
     if (!r->items || !r->item_of || !r->encoded)
         return LT_ENOMEM;
     size_t filled = 0;
     for (uint32_t d = 0; d < r->distinct; d++) {
-        if (lt_lookup_is_hit(r->lookups[d]))
+        if (!r->verified[d] && lt_lookup_is_hit(r->lookups[d]))
             continue;
         const struct lt_cache_span *span = r->spans[r->first[d]];
         r->item_of[filled] = d;
@@ -191,27 +249,32 @@ static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_
             .tokens = span->tokens, .count = span->count, .latent = r->encoded + filled * r->dimension};
         filled++;
     }
-    int code = lt_encode(workspace, r->items, misses);
+    return lt_encode(workspace, r->items, r->encoding);
+}
+
+/* Encodes every distinct latent that was missed, and a sample of those that were found, in one batch. */
+static int encode_misses(struct lt_cache *cache, struct resolving *r, struct lt_workspace *workspace)
+{
+    choose_verified(cache, r);
+    int code = encode(r, workspace);
     if (code)
         return code;
     size_t unstored = 0;
-    for (size_t i = 0; i < misses; i++) {
-        struct lt_latent *latent = &r->latents[r->item_of[i]];
-        const struct lt_namespace *space = r->spans[r->first[r->item_of[i]]]->space;
-        lt_latent_narrow(r->items[i].latent, latent);
-        latent->namespace_id = space->id;
-        latent->expires = lt_namespace_expiry(space);
-        if (cache->counters && lt_store_put(cache->store, latent, 1, NULL) != LT_OK)
-            unstored++;
-        if (cache->counters && cache->remote && lt_cache_shares(space))
-            lt_remote_put(cache->remote, latent);
-        r->spans[r->first[r->item_of[i]]]->operations = r->items[i].operations;
+    bool wrong = false;
+    for (size_t i = 0; i < r->encoding; i++) {
+        bool verified = r->verified[r->item_of[i]];
+        if (verified && is_right(cache, r, i))
+            continue;
+        wrong |= verified;
+        unstored += take_encoded(cache, r, i) != LT_OK;
     }
-    if (cache->counters) {
-        lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, misses);
-        lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)misses);
+    if (cache->counters && r->misses) {
+        lt_count(cache->counters, LT_COUNTER_SPANS_ENCODED, r->misses);
+        lt_observe(cache->counters, LT_HISTOGRAM_ENCODE_BATCH, (double)r->misses);
         lt_count(cache->counters, LT_COUNTER_SPANS_UNSTORED, unstored);
     }
+    if (wrong && cache->distrust)
+        cache->distrust(cache->context);
     return LT_OK;
 }
 
@@ -269,10 +332,18 @@ static void count_outcomes(struct lt_counters *counters, const struct resolving 
 {
     for (size_t i = 0; i < r->count; i++)
         count_span(counters, r->spans[i]);
-    if (r->items) {
+    if (r->misses) {
         lt_count(counters, LT_COUNTER_ENCODE_MICROSECONDS, (uint64_t)(1e6 * time->encode));
         lt_observe(counters, LT_HISTOGRAM_ENCODE, time->encode);
     }
+}
+
+/* Verifying hits is a part of looking them up. */
+static struct lt_cache_time time_spent(const struct resolving *r, double began, double looked_up, double ended)
+{
+    double share = r->encoding ? (double)r->misses / (double)r->encoding : 1;
+    double encode = share * (ended - looked_up);
+    return (struct lt_cache_time){ended - began - encode, encode};
 }
 
 int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struct lt_workspace *workspace,
@@ -296,7 +367,7 @@ int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struc
         code = encode_misses(cache, &r, workspace);
     if (code == LT_OK) {
         hand_out(&r);
-        *ret_time = (struct lt_cache_time){looked_up - began, lt_clock_seconds() - looked_up};
+        *ret_time = time_spent(&r, began, looked_up, lt_clock_seconds());
         if (cache->counters) {
             count_outcomes(cache->counters, &r, ret_time);
             count_for_namespaces(cache->store, r.spans, r.count);
@@ -322,7 +393,8 @@ int lt_cache_find(struct lt_cache *cache, const struct lt_model *model, struct l
         span->joined = false;
         span->operations = 0;
         ret_found[i] = lt_lookup_is_hit(span->lookup);
-        if (!ret_found[i])
+        span->verified = ret_found[i] && lt_verify_sample_next(&cache->sample);
+        if (!ret_found[i] || span->verified)
             continue;
         lt_latent_widen(latent, span->latent);
         count_hit(cache, span);

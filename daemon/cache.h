@@ -25,6 +25,7 @@ struct lt_cache_span {
     float *latent;                    /* in: room for [D]; out: the latent */
     struct lt_span_key key;           /* out */
     enum lt_lookup lookup;            /* out */
+    bool verified;                    /* a hit that is to be encoded again to compare; the cache's own */
     bool ready;          /* the fetching has resolved it (daemon/fetching.h); the cache does not look at it */
     bool joined;         /* out: another span of the same call, alike, was the miss; this one waited for it */
     uint64_t operations; /* out: of encoding it; 0 for hits and joined spans */
@@ -36,11 +37,20 @@ struct lt_cache_time {
     double encode;
 };
 
-/* `type`: how latents are stored. `counters` NULL makes a cache that leaves no trace: it counts nothing and stores
- * nothing. `store` NULL as well: it finds nothing either. What is encoded is given to `remote`, too, unless that is
- * NULL. LT_ENOMEM. */
-int lt_cache_create(struct lt_store *store, enum lt_latent_type type, struct lt_counters *counters,
-                    struct lt_remote *remote, struct lt_cache **ret_cache);
+struct lt_cache_options {
+    struct lt_store *store;       /* NULL, and `counters` NULL as well: it finds nothing */
+    enum lt_latent_type type;     /* how latents are stored */
+    struct lt_counters *counters; /* NULL makes a cache that leaves no trace: it counts nothing and stores nothing */
+    struct lt_remote *remote;     /* is given what is encoded; or NULL */
+    double verify_sample;         /* share of hits that are encoded again to compare (daemon/verify_sample.h) */
+    /* Called when that has found wrong latents, before lt_cache_resolve returns: whatever was computed from latents of
+     * this store may be wrong. May be NULL. */
+    void (*distrust)(void *context);
+    void *context;
+};
+
+/* LT_ENOMEM. */
+int lt_cache_create(const struct lt_cache_options *options, struct lt_cache **ret_cache);
 void lt_cache_destroy(struct lt_cache *cache);
 
 /* Whether latents of a namespace may leave this machine: only those of `public`, since a record has its tokens in clear
@@ -51,12 +61,13 @@ bool lt_cache_shares(const struct lt_namespace *space);
 struct lt_remote *lt_cache_remote(const struct lt_cache *cache);
 
 /* Resolves `count` spans, given by pointers, of one model. Spans that are alike are encoded once. Latents that the
- * store does not take are used all the same and counted as spans_unstored. LT_ENOMEM: nothing is resolved. */
+ * store does not take are used all the same and counted as spans_unstored. Of hits a share is encoded beside the misses
+ * and compared; one that is wrong becomes a miss of the kind `corrupt`. LT_ENOMEM: nothing is resolved. */
 int lt_cache_resolve(struct lt_cache *cache, const struct lt_model *model, struct lt_workspace *workspace,
                      struct lt_cache_span **spans, size_t count, struct lt_cache_time *ret_time);
 
-/* Looks `count` spans up in the store and encodes nothing. ret_found[i] says which are there: those are resolved, the
- * others are as they were, but for their keys. LT_ENOMEM: nothing is resolved. */
+/* Looks `count` spans up in the store and encodes nothing. ret_found[i] says which are there: those are resolved,
+ * unless they are to be `verified`; the others are as they were, but for their keys. LT_ENOMEM: nothing is resolved. */
 int lt_cache_find(struct lt_cache *cache, const struct lt_model *model, struct lt_cache_span **spans, size_t count,
                   bool *ret_found, struct lt_cache_time *ret_time);
 

@@ -21,6 +21,7 @@
 #define REMOTE_DEADLINE_DEFAULT 20 /* milliseconds */
 #define REMOTE_LEASE_DEFAULT 100
 #define THREADS_MAX 1024
+#define VERIFY_SAMPLE_DEFAULT 0.001
 
 enum setting {
     MODEL,
@@ -41,6 +42,7 @@ enum setting {
     LATENT_TYPE,
     WEIGHTS,
     THREADS,
+    VERIFY_SAMPLE,
     LOG_LEVEL,
     SETTINGS
 };
@@ -66,6 +68,7 @@ static const struct {
     [LATENT_TYPE] = {"latent_type", "latent-type", "LATENTD_LATENT_TYPE"},
     [WEIGHTS] = {"weights", "weights", "LATENTD_WEIGHTS"},
     [THREADS] = {"threads", "threads", "LATENTD_THREADS"},
+    [VERIFY_SAMPLE] = {"verify_sample", "verify-sample", "LATENTD_VERIFY_SAMPLE"},
     [LOG_LEVEL] = {"log_level", "log-level", "LATENTD_LOG_LEVEL"},
 };
 
@@ -172,6 +175,16 @@ static int apply_threads(struct lt_config *config, const char *value, const char
     return LT_OK;
 }
 
+static int apply_verify_sample(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
+{
+    char *end;
+    double share = strtod(value, &end);
+    if (end == value || *end || !(share >= 0 && share <= 1))
+        return lt_fail(error, LT_ECONFIG, "%s: '%s' is not a share of hits from 0 to 1, such as 0.001", source, value);
+    config->verify_sample = share;
+    return LT_OK;
+}
+
 static int apply_remote(struct lt_config *config, const char *value, const char *source, struct lt_error *error)
 {
     struct lt_error reason;
@@ -222,6 +235,8 @@ static int apply(struct lt_config *config, enum setting setting, const char *val
         return apply_weights(config, value, source, error);
     case THREADS:
         return apply_threads(config, value, source, error);
+    case VERIFY_SAMPLE:
+        return apply_verify_sample(config, value, source, error);
     case LOG_LEVEL:
         if (!lt_log_level_parse(value, &config->log_level))
             return lt_fail(error, LT_ECONFIG, "%s: '%s' is not debug, info, warning or error", source, value);
@@ -403,6 +418,7 @@ int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_c
                                .remote_lease = REMOTE_LEASE_DEFAULT,
                                .latent_type = LT_LATENT_I8,
                                .precision = LT_PRECISION_INT8,
+                               .verify_sample = VERIFY_SAMPLE_DEFAULT,
                                .log_level = LT_LOG_INFO};
     enum lt_config_outcome outcome = LT_CONFIG_RUN;
     const char *file = find_file(argument_count, arguments);

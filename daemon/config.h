@@ -33,6 +33,7 @@ struct lt_config {
     enum lt_latent_type latent_type;
     enum lt_precision precision; /* of weights behind the encoder */
     int threads;                 /* 0: one for each processor */
+    double verify_sample;        /* share of hits that are encoded again and compared, 0..1 */
     enum lt_log_level log_level;
     bool log_level_fixed; /* given by flag or environment, so that the file cannot change it */
 };

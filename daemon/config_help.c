@@ -26,6 +26,8 @@ const char lt_config_help[] =
     "  --weights TYPE     behind the encoder: int8, or f16, as the file has them\n"
     "                                                      (default int8)\n"
     "  --threads N        for matrix products              (default: one a processor)\n"
+    "  --verify-sample SHARE  of hits that are encoded again and compared\n"
+    "                                                      (default 0.001; 0 for none, 1 for all)\n"
     "  --log-level LEVEL  debug, info, warning or error    (default info)\n"
     "  --config FILE      an INI file with a section [latentd] and the same names\n"
     "  --version, --help\n"

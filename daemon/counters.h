@@ -36,7 +36,9 @@
     X(REFINED_SPANS, "refined_spans")                                                                                  \
     X(DOCUMENTS_REFINED, "documents_refined")                                                                          \
     X(HITS_REMOTE, "hits_remote")                                                                                      \
-    X(REMOTE_REFUSED, "remote_refused")
+    X(REMOTE_REFUSED, "remote_refused")                                                                                \
+    X(HITS_VERIFIED, "hits_verified")                                                                                  \
+    X(HITS_WRONG, "hits_wrong")
 
 enum lt_counter {
 #define LT_COUNTER_ENUM(identifier, name) LT_COUNTER_##identifier,

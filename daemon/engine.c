@@ -315,6 +315,14 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 
 /* --- the thread --- */
 
+/* Drops what is kept of prompts. */
+static void forget_everything(void *context)
+{
+    struct lt_engine *engine = context;
+    for (size_t i = 0; i < engine->served_count; i++)
+        lt_served_model_forget(&engine->served[i]);
+}
+
 static bool has_work(const struct lt_engine *engine)
 {
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
@@ -355,8 +363,8 @@ static void *run(void *context)
             answer_everything(engine, job);
             return NULL;
         }
-        for (size_t i = 0; forgetting && i < engine->served_count; i++)
-            lt_served_model_forget(&engine->served[i]);
+        if (forgetting)
+            forget_everything(engine);
         for (struct lt_job *next; job; job = next) {
             next = job->queue_next;
             take_up(engine, job);
@@ -441,8 +449,14 @@ int lt_engine_create(const struct lt_engine_options *options, struct lt_engine *
     engine->queue_end = &engine->queue;
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->wake, NULL);
-    int code =
-        lt_cache_create(options->store, options->latent_type, options->counters, options->remote, &engine->place.cache);
+    const struct lt_cache_options cache = {.store = options->store,
+                                           .type = options->latent_type,
+                                           .counters = options->counters,
+                                           .remote = options->remote,
+                                           .verify_sample = options->verify_sample,
+                                           .distrust = forget_everything,
+                                           .context = engine};
+    int code = lt_cache_create(&cache, &engine->place.cache);
     if (code == LT_OK)
         code = lt_idle_create(&engine->place, &engine->idle);
     for (size_t i = 0; code == LT_OK && i < options->model_count; i++) {

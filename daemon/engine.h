@@ -21,6 +21,7 @@ struct lt_engine_options {
     enum lt_latent_type latent_type; /* of stored latents */
     struct lt_counters *counters;
     const char *folder;               /* that keeps mixed states from one run to the next; the store's */
+    double verify_sample;             /* share of hits that are encoded again and compared */
     uint64_t state_bytes;             /* for mixed states of prompts, of all models together */
     uint32_t threads;                 /* for matrix products */
     void (*wake_loop)(void *context); /* called on the engine thread when events wait */

@@ -15,9 +15,11 @@ int lt_explaining_create(const struct lt_explaining_options *options, struct lt_
     if (!explaining)
         return LT_ENOMEM;
     explaining->options = *options;
-    int code = lt_cache_create(options->store, options->latent_type, NULL, NULL, &explaining->look);
+    const struct lt_cache_options look = {.store = options->store, .type = options->latent_type};
+    const struct lt_cache_options ignore = {.type = options->latent_type};
+    int code = lt_cache_create(&look, &explaining->look);
     if (code == LT_OK)
-        code = lt_cache_create(NULL, options->latent_type, NULL, NULL, &explaining->ignore);
+        code = lt_cache_create(&ignore, &explaining->ignore);
     if (code) {
         lt_explaining_destroy(explaining);
         return code;

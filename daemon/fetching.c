@@ -51,7 +51,7 @@ static int look_here(struct lt_cache *cache, struct lt_task *task)
     if (code == LT_OK)
         code = lt_cache_find(cache, task->served->model, spans, task->fresh_count, found, &time);
     for (uint32_t i = 0; code == LT_OK && i < task->fresh_count; i++) {
-        spans[i]->ready = found[i];
+        spans[i]->ready = found[i] && !spans[i]->verified;
         if (!found[i])
             fetching->spans[fetching->count++] = i;
     }

@@ -179,7 +179,8 @@ int lt_near_create(const struct lt_near_options *options, struct lt_near **ret_n
     near->end = &near->first;
     pthread_mutex_init(&near->mutex, NULL);
     pthread_cond_init(&near->wake, NULL);
-    int code = lt_cache_create(options->store, options->latent_type, NULL, NULL, &near->cache);
+    const struct lt_cache_options cache = {.store = options->store, .type = options->latent_type};
+    int code = lt_cache_create(&cache, &near->cache);
     if (code == LT_OK && pthread_create(&near->thread, NULL, run, near) != 0)
         code = LT_EINTERNAL;
     if (code) {

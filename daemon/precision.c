@@ -21,6 +21,16 @@ void lt_latent_widen(const struct lt_latent *latent, float *ret_numbers)
         lt_float_from_half(latent->payload, latent->dimension, ret_numbers);
 }
 
+double lt_latent_distance(const float *stored, const float *fresh, uint32_t count)
+{
+    double difference = 0, length = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        difference += ((double)stored[i] - fresh[i]) * ((double)stored[i] - fresh[i]);
+        length += (double)fresh[i] * fresh[i];
+    }
+    return sqrt(difference) / sqrt(length);
+}
+
 #define SIZE_TOLERANCE 0.05 /* rounding to int8 moves it far less */
 
 bool lt_latent_has_size(const float *numbers, uint32_t count, double *ret_size)

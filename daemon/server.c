@@ -295,6 +295,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
                                                   .store = server->store,
                                                   .remote = server->fleet,
                                                   .latent_type = config->latent_type,
+                                                  .verify_sample = config->verify_sample,
                                                   .counters = &server->counters,
                                                   .folder = config->store,
                                                   .state_bytes = config->state_bytes,

@@ -4,7 +4,6 @@
  *
  * Records are looked at a slice at a time, and after each slice we rest for as long as it took, so that prompts get at
  * least half of the processor. Encoding uses scratch memory of its own, on one thread. */
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,7 +17,6 @@
 #include "storage/repair.h"
 
 #define SLICE 256
-#define ROUNDING 0.02 /* of its length, two roundings of one latent may differ */
 
 /* One record of a slice. */
 struct checked {
@@ -106,16 +104,6 @@ static void classify(struct verifying *verifying, struct checked *checked)
 
 /* --- encoding --- */
 
-static bool is_far(const float *stored, const float *fresh, uint32_t count)
-{
-    double difference = 0, length = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        difference += ((double)stored[i] - fresh[i]) * ((double)stored[i] - fresh[i]);
-        length += (double)fresh[i] * fresh[i];
-    }
-    return !(sqrt(difference) <= ROUNDING * sqrt(length));
-}
-
 /* Compares a sound latent with what the encoder makes of its tokens; a damaged one becomes that. */
 static void take_fresh(struct verifying *verifying, struct checked *checked, const float *fresh)
 {
@@ -127,7 +115,7 @@ static void take_fresh(struct verifying *verifying, struct checked *checked, con
         verifying->compared++;
     if (!checked->wrong) {
         lt_latent_widen(latent, stored);
-        checked->wrong = is_far(stored, fresh, width);
+        checked->wrong = !(lt_latent_distance(stored, fresh, width) <= LT_LATENT_TOLERANCE);
     }
     if (!checked->wrong)
         return;
@@ -186,28 +174,32 @@ static int encode(struct verifying *verifying, size_t number)
 static int remove_useless(struct verifying *verifying)
 {
     struct lt_span_key keys[SLICE];
-    size_t useless = 0, wrong = 0;
+    size_t useless = 0;
     uint64_t removed = 0;
     for (size_t i = 0; i < verifying->count; i++)
         if (verifying->slice[i].useless)
             keys[useless++] = verifying->slice[i].latent.key;
     int code = lt_store_remove(verifying->store, keys, useless, &removed);
     verifying->removed += removed;
-    for (size_t i = 0; i < verifying->count; i++)
-        if (verifying->slice[i].wrong)
-            keys[wrong++] = verifying->slice[i].latent.key;
-    return code ? code : lt_store_remove(verifying->store, keys, wrong, &removed);
+    return code;
 }
 
+/* What was computed from a sound but wrong latent is as wrong: it is forgotten, here and in the engine. */
 static int mend(struct verifying *verifying)
 {
     int code = remove_useless(verifying);
-    uint64_t healed = 0;
-    for (size_t i = 0; i < verifying->count && code == LT_OK; i++)
-        if (verifying->slice[i].wrong) {
-            code = lt_store_put(verifying->store, &verifying->slice[i].latent, 1, NULL);
-            healed += code == LT_OK;
-        }
+    uint64_t healed = 0, replaced = 0;
+    for (size_t i = 0; i < verifying->count && code == LT_OK; i++) {
+        const struct checked *checked = &verifying->slice[i];
+        if (!checked->wrong)
+            continue;
+        code = checked->sound ? lt_store_replace(verifying->store, &checked->latent)
+                              : lt_store_put(verifying->store, &checked->latent, 1, NULL);
+        healed += code == LT_OK;
+        replaced += code == LT_OK && checked->sound;
+    }
+    if (replaced)
+        lt_engine_forget(verifying->background->server->engine);
     if (code == LT_OK && healed)
         code = lt_store_flush(verifying->store);
     if (code == LT_OK)

@@ -17,6 +17,7 @@ struct lt_pending_entry {
     enum lt_latent_type type;
     uint32_t dimension;
     size_t bytes;
+    bool replaces;    /* also a record that a lookup would take */
     uint8_t record[]; /* [bytes] as proto/record.h has it */
 };
 

@@ -33,10 +33,13 @@ int lt_refined_get(struct lt_store *store, const struct lt_span_key *chain, size
                    size_t *ret_found)
 {
     MDB_txn *transaction;
+    size_t found = 0;
+    *ret_found = 0;
+    if (atomic_load(&store->refined_age) != atomic_load(&store->refined_age_stored))
+        return LT_OK; /* what is on the disk is to be forgotten */
     int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, MDB_RDONLY, &transaction));
     if (code)
         return code;
-    size_t found = 0;
     while (found < count && read_refined(store, transaction, &chain[found], dimension, to + found * dimension))
         found++;
     mdb_txn_abort(transaction);
@@ -90,6 +93,12 @@ static int evict(const struct lt_environment *environment, MDB_txn *transaction,
             code = mdb_cursor_del(cursor, 0);
     }
     return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
+}
+
+int lt_refined_clear(const struct lt_environment *environment, MDB_txn *transaction)
+{
+    int code = lt_store_format_code(mdb_drop(transaction, environment->refined, 0));
+    return code ? code : lt_store_format_code(mdb_drop(transaction, environment->refined_order, 0));
 }
 
 int lt_refined_make_room(const struct lt_environment *environment, MDB_txn *transaction, uint64_t share,

@@ -2,7 +2,8 @@
  * span and all in front of it in the segment (storage/key.h), so two versions of a document share the refined latents
  * of what both begin with. Raw latents have another database and are not touched.
  *
- * They have a share of the store's budget; the oldest go first. Written with storage/changes.h. */
+ * They have a share of the store's budget; the oldest go first. Written with storage/changes.h. When a stored latent
+ * was found to be wrong (lt_store_replace), all are forgotten: nothing says which were made of it. */
 #ifndef LT_STORAGE_REFINED_H
 #define LT_STORAGE_REFINED_H
 
@@ -22,6 +23,9 @@ int lt_refined_get(struct lt_store *store, const struct lt_span_key *chain, size
 /* Adds the writing of one to a list of changes. LT_ENOMEM. */
 int lt_refined_put(struct lt_changes *changes, const struct lt_span_key *chain, uint32_t dimension,
                    const float *refined);
+
+/* For the writer: removes all. LT_EIO, LT_EFULL. */
+int lt_refined_clear(const struct lt_environment *environment, MDB_txn *transaction);
 
 /* For the writer: evicts the oldest until `incoming` bytes fit a share; writes one as the youngest. LT_EIO, LT_EFULL.
  */

@@ -48,6 +48,8 @@ struct lt_store {
     atomic_uint_fast64_t entries, bytes; /* as of the last commit */
     atomic_uint_fast64_t corrupt, commits, write_failures;
     atomic_int write_error; /* of the last group that failed */
+    /* How often all that was refined had to be forgotten, and how often that is on the disk. */
+    atomic_uint_fast64_t refined_age, refined_age_stored;
 };
 
 /* Reads the lifetime counters and the sizes. LT_EIO. */

@@ -269,12 +269,12 @@ size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fing
 
 /* --- put --- */
 
-static int queue_latent(struct lt_store *store, const struct lt_latent *latent, uint32_t now)
+static int queue_latent(struct lt_store *store, const struct lt_latent *latent, uint32_t now, bool replaces)
 {
     if (!lt_record_bytes(latent))
         return LT_EPARAM;
     const struct lt_pending_entry *waiting = lt_pending_find(&store->pending, &latent->key);
-    if (waiting &&
+    if (waiting && !replaces &&
         lt_record_serves(&latent->key, waiting->record, waiting->bytes, latent->type, latent->dimension, now))
         return LT_OK;
     if (store->pending.count == LT_WRITER_QUEUE_MAX)
@@ -284,6 +284,7 @@ static int queue_latent(struct lt_store *store, const struct lt_latent *latent, 
     struct lt_pending_entry *entry = lt_pending_entry_create(&dated);
     if (!entry)
         return LT_ENOMEM;
+    entry->replaces = replaces;
     lt_pending_push(&store->pending, entry);
     return LT_OK;
 }
@@ -296,12 +297,25 @@ int lt_store_put(struct lt_store *store, const struct lt_latent *latents, size_t
     pthread_mutex_lock(&store->mutex);
     bool first = !store->pending.first;
     for (; queued < count && code == LT_OK; queued += code == LT_OK)
-        code = queue_latent(store, &latents[queued], now);
+        code = queue_latent(store, &latents[queued], now, false);
     if (first || store->pending.bytes >= store->options.commit_bytes)
         pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);
     if (ret_queued)
         *ret_queued = queued;
+    return code;
+}
+
+int lt_store_replace(struct lt_store *store, const struct lt_latent *latent)
+{
+    pthread_mutex_lock(&store->mutex);
+    int code = queue_latent(store, latent, seconds_now(), true);
+    atomic_fetch_add(&store->refined_age, 1);
+    pthread_cond_signal(&store->work);
+    pthread_mutex_unlock(&store->mutex);
+    /* Last: whoever read the wrong one before keeps it no more, and whoever reads from now on finds the new one. */
+    if (code == LT_OK)
+        lt_memory_drop(&store->memory, &latent->key, 1);
     return code;
 }
 

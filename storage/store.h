@@ -91,6 +91,11 @@ size_t lt_store_encoders(const struct lt_store *store, const uint8_t (**ret_fing
  * failing one are queued, *ret_queued says how many (may be NULL). */
 int lt_store_put(struct lt_store *store, const struct lt_latent *latents, size_t count, size_t *ret_queued);
 
+/* Queues a latent in place of one that is sound but was found to be wrong: a lookup finds the new one from now on. What
+ * the refiner made may have come from the wrong one, so all of it is forgotten as well (storage/refined.h). Errors as
+ * of lt_store_put: then the wrong one is still there. */
+int lt_store_replace(struct lt_store *store, const struct lt_latent *latent);
+
 /* Waits until everything put before this call is committed (and synced, unless RELAXED). LT_EIO when the writer failed.
  */
 int lt_store_flush(struct lt_store *store);

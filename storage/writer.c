@@ -14,6 +14,7 @@
 #include "proto/record.h"
 #include "storage/changes_queue.h"
 #include "storage/orders.h"
+#include "storage/refined.h"
 #include "storage/removal.h"
 #include "storage/state.h"
 
@@ -101,7 +102,7 @@ static int admit(struct lt_store *store, MDB_txn *transaction, const struct lt_p
     return code;
 }
 
-/* Stores one latent. One that is there already stays, unless a lookup would not take it. */
+/* Stores one latent. One that is there already stays, unless a lookup would not take it or it is to be replaced. */
 static int write_entry(struct lt_store *store, MDB_txn *transaction, const struct lt_pending_entry *entry)
 {
     MDB_val old;
@@ -110,8 +111,8 @@ static int write_entry(struct lt_store *store, MDB_txn *transaction, const struc
     if (code == LT_OK)
         code = lt_queues_read_place(&store->environment, transaction, place, &old);
     if (code == LT_OK)
-        return lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type, entry->dimension,
-                                (uint32_t)time(NULL))
+        return !entry->replaces && lt_record_serves(&entry->key, old.mv_data, old.mv_size, entry->type,
+                                                    entry->dimension, (uint32_t)time(NULL))
                    ? LT_OK
                    : replace_entry(store, transaction, entry, place, &old);
     if (code == LT_ENOTFOUND)
@@ -183,11 +184,14 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
 {
     MDB_txn *transaction;
     uint32_t now = (uint32_t)time(NULL);
+    uint64_t refined_age = atomic_load(&store->refined_age);
     int code = lt_store_format_code(mdb_txn_begin(store->environment.env, NULL, 0, &transaction));
     if (code)
         return code;
     lt_changes_apply(store, transaction, changes); /* first, since one that fails must cost no latent its place */
-    if (lt_sweep_due(store, now))
+    if (refined_age != atomic_load(&store->refined_age_stored))
+        code = lt_refined_clear(&store->environment, transaction);
+    if (lt_sweep_due(store, now) && code == LT_OK)
         code = lt_sweep(store, transaction, now);
     if ((count || changes) && code == LT_OK)
         code = lt_eviction_make_room(&store->eviction, &store->queues, &store->ledger, &store->environment, transaction,
@@ -202,6 +206,8 @@ static int write_group(struct lt_store *store, const struct lt_pending_entry *fi
         lt_writer_abort(store, transaction);
     else
         code = lt_writer_commit(store, transaction);
+    if (code == LT_OK)
+        atomic_store(&store->refined_age_stored, refined_age);
     lt_ledger_finish(&store->ledger, code == LT_OK);
     return code;
 }

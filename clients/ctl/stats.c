@@ -24,6 +24,8 @@ static const struct row {
     {"hits_disk", "  on disk", UNIT_COUNT},
     {"hits_remote", "  in the remote tier", UNIT_COUNT},
     {"singleflight_joined", "  joined another's work", UNIT_COUNT},
+    {"hits_verified", "  encoded again to compare", UNIT_COUNT},
+    {"hits_wrong", "  found wrong (alarm)", UNIT_COUNT},
     {"span_misses", "misses", UNIT_COUNT},
     {"misses_new", "  never seen", UNIT_COUNT},
     {"misses_evicted", "  evicted", UNIT_COUNT},

@@ -99,6 +99,7 @@ static void fills_in_defaults(void **state)
     assert_int_equal(config.durability, LT_DURABILITY_GROUP);
     assert_int_equal(config.latent_type, LT_LATENT_I8);
     assert_int_equal(config.threads, 0);
+    assert_float_equal(config.verify_sample, 0.001, 0);
     assert_int_equal(config.precision, LT_PRECISION_INT8);
     assert_null(config.listen);
     assert_null(config.http);
@@ -209,6 +210,9 @@ static void names_what_is_wrong_and_where(void **state)
         {"--weights f32", "--weights: 'f32' is not int8 or f16"},
         {"--threads two", "--threads: 'two' is not a number"},
         {"--threads 1025", "from 0 to 1024"},
+        {"--verify-sample often", "--verify-sample: 'often' is not a share of hits from 0 to 1"},
+        {"--verify-sample 1.01", "from 0 to 1"},
+        {"--verify-sample nan", "from 0 to 1"},
         {"--log-level loud", "'loud' is not debug"},
         {"--store=", "--store: the value is empty"},
         {"--colour", "unknown option --colour"},

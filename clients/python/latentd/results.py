@@ -189,6 +189,8 @@ class Counters:
     refined_spans: int = 0
     documents_refined: int = 0
     remote_refused: int = 0
+    hits_verified: int = 0
+    hits_wrong: int = 0
     evictions: int = 0
     requests: int = 0
     requests_failed: int = 0
