@@ -15,10 +15,56 @@ struct cycle {
     const struct lt_served_model *served;
     struct lt_task **tasks; /* [count] */
     size_t count;
-    struct lt_cache_span **spans;
-    struct lt_mix_item *mixes;
-    struct lt_decode_item *decodes;
+    const struct lt_cycle_memory *memory;
 };
+
+/* Makes an array of `room` items have room for `count`. */
+static int grow(void **array, size_t item_bytes, size_t room, size_t count)
+{
+    void *grown = count > room ? lt_realloc(*array, count * item_bytes) : *array;
+    if (!grown)
+        return LT_ENOMEM;
+    *array = grown;
+    return LT_OK;
+}
+
+int lt_cycle_memory_reserve(struct lt_cycle_memory *memory, size_t tasks)
+{
+    if (tasks <= memory->task_room)
+        return LT_OK;
+    size_t room = 2 * memory->task_room > tasks ? 2 * memory->task_room : tasks;
+    void *of_tasks = memory->tasks, *of_mixes = memory->mixes, *of_decodes = memory->decodes;
+    int code = grow(&of_tasks, sizeof *memory->tasks, memory->task_room, room);
+    if (code == LT_OK)
+        code = grow(&of_mixes, sizeof *memory->mixes, memory->task_room, room);
+    if (code == LT_OK)
+        code = grow(&of_decodes, sizeof *memory->decodes, memory->task_room, room);
+    memory->tasks = of_tasks;
+    memory->mixes = of_mixes;
+    memory->decodes = of_decodes;
+    if (code == LT_OK)
+        memory->task_room = room;
+    return code;
+}
+
+static int reserve_spans(struct lt_cycle_memory *memory, size_t spans)
+{
+    void *array = memory->spans;
+    int code = spans > memory->span_room ? grow(&array, sizeof *memory->spans, memory->span_room, spans) : LT_OK;
+    memory->spans = array;
+    if (code == LT_OK && spans > memory->span_room)
+        memory->span_room = spans;
+    return code;
+}
+
+void lt_cycle_memory_finish(struct lt_cycle_memory *memory)
+{
+    lt_free(memory->tasks);
+    lt_free(memory->mixes);
+    lt_free(memory->decodes);
+    lt_free(memory->spans);
+    *memory = (struct lt_cycle_memory){0};
+}
 
 static void record_lookups(struct lt_task *task, const struct lt_cache_time *time)
 {
@@ -47,11 +93,11 @@ static int resolve(struct cycle *cycle)
             struct lt_cache_span *span = &cycle->tasks[i]->fresh[s];
             span->space = &cycle->tasks[i]->job->space;
             if (!span->ready)
-                cycle->spans[spans++] = span;
+                cycle->memory->spans[spans++] = span;
         }
     struct lt_cache_time time;
-    int code = lt_cache_resolve(cycle->place->cache, cycle->served->model, cycle->served->workspace, cycle->spans,
-                                spans, &time);
+    int code = lt_cache_resolve(cycle->place->cache, cycle->served->model, cycle->served->workspace,
+                                cycle->memory->spans, spans, &time);
     if (code)
         return code;
     for (size_t i = 0; i < cycle->count; i++)
@@ -126,21 +172,21 @@ static int mix(struct cycle *cycle)
     for (size_t i = 0; i < cycle->count; i++) {
         const struct lt_task *task = cycle->tasks[i];
         if (task->sequence && task->fresh_count)
-            cycle->mixes[items++] = (struct lt_mix_item){.sequence = task->sequence,
-                                                         .latents = task->fresh_latents,
-                                                         .starts = task->fresh_starts,
-                                                         .refining = task->fresh_refining,
-                                                         .refined = task->fresh_refined,
-                                                         .count = task->fresh_count};
+            cycle->memory->mixes[items++] = (struct lt_mix_item){.sequence = task->sequence,
+                                                                 .latents = task->fresh_latents,
+                                                                 .starts = task->fresh_starts,
+                                                                 .refining = task->fresh_refining,
+                                                                 .refined = task->fresh_refined,
+                                                                 .count = task->fresh_count};
     }
-    int code = items ? lt_mix(cycle->served->workspace, cycle->mixes, items) : LT_OK;
+    int code = items ? lt_mix(cycle->served->workspace, cycle->memory->mixes, items) : LT_OK;
     if (code)
         return code;
     for (size_t i = 0, item = 0; i < cycle->count; i++) {
         struct lt_task *task = cycle->tasks[i];
         if (!task->sequence || !task->fresh_count)
             continue;
-        const struct lt_mix_item *done = &cycle->mixes[item++];
+        const struct lt_mix_item *done = &cycle->memory->mixes[item++];
         task->receipt.refine_operations += done->refine_operations;
         task->receipt.saved_operations += done->saved_operations;
         task->receipt.mix_operations += done->mix_operations;
@@ -156,16 +202,16 @@ static int decode(struct cycle *cycle)
     for (size_t i = 0; i < cycle->count; i++) {
         const struct lt_task *task = cycle->tasks[i];
         if (task->feed_count)
-            cycle->decodes[items++] = (struct lt_decode_item){.sequence = task->sequence,
-                                                              .tokens = task->feed,
-                                                              .closed = task->feed_closed,
-                                                              .count = task->feed_count,
-                                                              .logits = task->logits,
-                                                              .targets = task->feed_targets,
-                                                              .nats = task->feed_nats};
+            cycle->memory->decodes[items++] = (struct lt_decode_item){.sequence = task->sequence,
+                                                                      .tokens = task->feed,
+                                                                      .closed = task->feed_closed,
+                                                                      .count = task->feed_count,
+                                                                      .logits = task->logits,
+                                                                      .targets = task->feed_targets,
+                                                                      .nats = task->feed_nats};
     }
     double began = lt_clock_seconds();
-    int code = items ? lt_decode(cycle->served->workspace, cycle->decodes, items) : LT_OK;
+    int code = items ? lt_decode(cycle->served->workspace, cycle->memory->decodes, items) : LT_OK;
     if (code)
         return code;
     double seconds = lt_clock_seconds() - began;
@@ -173,33 +219,27 @@ static int decode(struct cycle *cycle)
         struct lt_task *task = cycle->tasks[i];
         if (!task->feed_count)
             continue;
-        task->receipt.decode_operations += cycle->decodes[item++].operations;
+        task->receipt.decode_operations += cycle->memory->decodes[item++].operations;
         task->receipt.decode += seconds;
     }
     return LT_OK;
 }
 
-int lt_cycle_compute(const struct lt_cycle_place *place, const struct lt_served_model *served, struct lt_task **tasks,
-                     size_t count)
+int lt_cycle_compute(const struct lt_cycle_place *place, struct lt_cycle_memory *memory,
+                     const struct lt_served_model *served, struct lt_task **tasks, size_t count)
 {
-    struct cycle cycle = {.place = place, .served = served, .tasks = tasks, .count = count};
+    struct cycle cycle = {.place = place, .served = served, .tasks = tasks, .count = count, .memory = memory};
     size_t spans = 0;
     for (size_t i = 0; i < count; i++)
         spans += tasks[i]->fresh_count;
-    cycle.spans = lt_malloc((spans + 1) * sizeof *cycle.spans);
-    cycle.mixes = lt_malloc(count * sizeof *cycle.mixes);
-    cycle.decodes = lt_malloc(count * sizeof *cycle.decodes);
-    int code = cycle.spans && cycle.mixes && cycle.decodes ? LT_OK : LT_ENOMEM;
+    int code = lt_cycle_memory_reserve(memory, count);
+    if (code == LT_OK)
+        code = reserve_spans(memory, spans);
     if (code == LT_OK)
         code = resolve(&cycle);
     if (code == LT_OK)
         code = begin_sequences(&cycle);
     if (code == LT_OK)
         code = mix(&cycle);
-    if (code == LT_OK)
-        code = decode(&cycle);
-    lt_free(cycle.spans);
-    lt_free(cycle.mixes);
-    lt_free(cycle.decodes);
-    return code;
+    return code ? code : decode(&cycle);
 }

@@ -17,7 +17,6 @@
 #include "daemon/outbox.h"
 #include "daemon/reply.h"
 #include "daemon/scoring.h"
-#include "daemon/states.h"
 #include "daemon/states_file.h"
 #include "daemon/task.h"
 #include "proto/alloc.h"
@@ -28,6 +27,7 @@ struct lt_engine {
     const char *folder;             /* of states between two engines */
     struct lt_refining_place place; /* store, cache, counters, type of latents */
     struct lt_outbox outbox;
+    struct lt_cycle_memory memory; /* with room for all tasks */
     struct lt_idle *idle;
     struct lt_explaining *explaining;
     struct lt_near *near;
@@ -169,14 +169,17 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
         break;
     }
     struct lt_task *task = NULL;
-    if (create_task(engine, job, served, &task, &error)) {
+    struct lt_task **link = &engine->tasks; /* oldest first */
+    size_t count = 1;
+    for (; *link; link = &(*link)->next)
+        count++;
+    int code = lt_cycle_memory_reserve(&engine->memory, count);
+    code = code ? lt_fail_code(&error, code) : create_task(engine, job, served, &task, &error);
+    if (code) {
         lt_outbox_answer_error(&engine->outbox, job, &error);
         return;
     }
     lt_idle_note(engine->idle, task);
-    struct lt_task **link = &engine->tasks; /* oldest first */
-    while (*link)
-        link = &(*link)->next;
     *link = task;
 }
 
@@ -271,12 +274,8 @@ static bool fetch(struct lt_engine *engine, struct lt_task *task)
 static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
 {
     const struct lt_cycle_place place = {engine->place.store, engine->place.cache, engine->place.latent_type};
-    size_t most = 0, count = 0;
-    for (struct lt_task *task = engine->tasks; task; task = task->next)
-        most += task->served == served;
-    if (!most)
-        return;
-    struct lt_task **tasks = lt_malloc(most * sizeof *tasks);
+    struct lt_task **tasks = engine->memory.tasks;
+    size_t count = 0;
     for (struct lt_task *task = engine->tasks, *next; task; task = next) {
         next = task->next;
         if (task->served != served)
@@ -284,13 +283,11 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         if (lt_task_is_cancelled(task))
             fail_task(engine, task, LT_ECANCELLED);
         else if (lt_task_is_waiting(task))
-            continue; /* the writer may have it: it must stay where it is, also when memory is out */
-        else if (!tasks)
-            fail_task(engine, task, LT_ENOMEM);
+            continue; /* the writer may have it */
         else if (!fetch(engine, task))
             tasks[count++] = task;
     }
-    int code = count ? lt_cycle_compute(&place, served, tasks, count) : LT_OK;
+    int code = count ? lt_cycle_compute(&place, &engine->memory, served, tasks, count) : LT_OK;
     for (size_t i = 0; i < count; i++) {
         struct lt_task *task = tasks[i];
         if (code) {
@@ -310,7 +307,6 @@ static void run_cycle(struct lt_engine *engine, struct lt_served_model *served)
         else if (!atomic_load(&task->job->paused))
             advance_generation(engine, task);
     }
-    lt_free(tasks);
 }
 
 /* --- the thread --- */
@@ -429,6 +425,7 @@ static void free_engine(struct lt_engine *engine)
     lt_idle_destroy(engine->idle);
     lt_cache_destroy(engine->place.cache);
     lt_outbox_finish(&engine->outbox);
+    lt_cycle_memory_finish(&engine->memory);
     lt_explaining_destroy(engine->explaining);
     pthread_cond_destroy(&engine->wake);
     pthread_mutex_destroy(&engine->mutex);

@@ -138,6 +138,7 @@ void lt_explanation_destroy(struct lt_explanation *explanation)
         lt_free(explanation->runs[way].known);
     lt_free(explanation->span_tokens);
     lt_states_destroy(explanation->states);
+    lt_cycle_memory_finish(&explanation->memory);
     lt_texts_destroy(explanation->texts);
     lt_texts_destroy(explanation->rival_texts);
     lt_projections_finish(&explanation->projections);
@@ -241,7 +242,7 @@ static int advance_run(struct lt_explanation *explanation)
 {
     struct lt_task *task = explanation->task;
     const struct lt_cycle_place place = {.cache = explanation->caches[explanation->way]};
-    int code = lt_cycle_compute(&place, task->served, &task, 1);
+    int code = lt_cycle_compute(&place, &explanation->memory, task->served, &task, 1);
     if (code)
         return code;
     note_cycle(explanation);

@@ -10,6 +10,7 @@
 #ifndef LT_DAEMON_EXPLANATION_H
 #define LT_DAEMON_EXPLANATION_H
 
+#include "daemon/cycle.h"
 #include "daemon/projection.h"
 #include "daemon/task.h"
 #include "kernels/cost.h"
@@ -43,6 +44,7 @@ struct lt_explanation {
     struct lt_job *job;
     struct lt_request request; /* the prompt as a generate request; texts are the job's */
     struct lt_job inner;       /* carries that request */
+    struct lt_cycle_memory memory;
     struct lt_cache *caches[LT_WAY_COUNT];
     struct lt_counters *counters;
     enum lt_latent_type latent_type;

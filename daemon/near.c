@@ -56,7 +56,9 @@ static int make_task(struct lt_near *near, struct query *query, struct lt_served
         return lt_fail(error, LT_EPARAM, "near: text has %zu spans; at most %d are looked for at once",
                        query->task->span_count, LT_NEAR_SPANS_MAX);
     const struct lt_cycle_place place = {.cache = near->cache};
-    code = lt_cycle_compute(&place, served, &query->task, 1);
+    struct lt_cycle_memory memory = {0};
+    code = lt_cycle_compute(&place, &memory, served, &query->task, 1);
+    lt_cycle_memory_finish(&memory);
     if (code == LT_OK)
         code = lt_nearest_create(query->task->latents, query->task->span_count, lt_model_shape(served->model)->width,
                                  lt_model_encoder_fingerprint(served->model), query->job->request->near.k,

@@ -33,11 +33,15 @@ class Failing:
         self.order_lines = self.orders.makefile("rw")
         return self
 
-    def fail_at(self, number):
-        """Whether the allocation that was to fail before did so."""
+    def order(self, number):
+        """Lets that allocation from now on fail; returns how many were left until the one that was to fail before."""
         self.order_lines.write(f"{number}\n")
         self.order_lines.flush()
-        return int(self.order_lines.readline()) == 0
+        return int(self.order_lines.readline())
+
+    def fail_at(self, number):
+        """Whether the allocation that was to fail before did so."""
+        return self.order(number) == 0
 
     def stop(self, *arguments):
         self.orders.close()
@@ -169,6 +173,23 @@ def test_every_method(make_daemon, method):
         assert not failed and outcomes[-1] is None
         assert len(outcomes) > 1 and outcomes[0] is not None, "nothing failed"
         assert control.call("stats")["running"] == 0
+
+
+def test_an_answer_allocates_nothing_between_its_spans(make_daemon):
+    """One more token takes one more allocation only where it closes a span, whose latent is looked up."""
+    daemon, far = make_daemon(kind=FailingDaemon, arguments=("--threads", "1")), 1 << 40
+
+    def answer(connection, tokens):
+        daemon.order(far)
+        usage = connection.call("generate", {"prompt": text(1), "max_tokens": tokens, "temperature": 0, "stream": False})["usage"]
+        return far - daemon.order(0), usage["completion_spans"]
+
+    with daemon.connect() as connection:
+        for tokens in range(1, 24):
+            answer(connection, tokens)  # what is kept of a prompt is there now
+        counted = [min(answer(connection, tokens) for _ in range(3)) for tokens in range(1, 24)]  # the writer's are counted, too
+    between = [more - less for (less, spans), (more, same) in itertools.pairwise(counted) if spans == same]
+    assert len(between) > 15 and set(between) == {0}, counted
 
 
 def test_connections_wait_for_memory(make_daemon):
