@@ -7,7 +7,7 @@
             print(text, end="", flush=True)
 
 `Client` waits, `AsyncClient` is for asyncio. Both raise the subclasses of `Error` in latentd.errors, which are importable from here as
-well, and return the dataclasses of latentd.results and latentd.explanation."""
+well, and return the dataclasses of latentd.results, latentd.stats and latentd.explanation."""
 
 from .async_client import AsyncClient, AsyncStream
 from .client import Client, Stream
@@ -19,10 +19,10 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
 from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
-from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Imported, ImportedDocument, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
-                      Neighbourhood, Operations, Page, Put, Receipt, Record, RemoteTier, Score, SegmentScore, Span, Stats, StoreInfo,
-                      Timings, Usage, Verified)
+from .results import (Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
+                      Generation, Hello, Imported, ImportedDocument, Info, Model, Namespace, Near, Neighbour, Neighbourhood,
+                      Operations, Page, Put, Receipt, Record, Score, SegmentScore, Span, StoreInfo, Timings, Usage, Verified)
+from .stats import Counters, NamespaceCounters, NamespaceStats, RemoteTier, Stats
 
 __version__ = "0.1.0"
 

@@ -13,7 +13,8 @@ from .explanation import Explanation
 from .latents import Latent, Latents, read_latents
 from .reading import read
 from .results import (DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding, Generation, Hello,
-                      Imported, Info, Model, Namespace, Near, Page, Put, Score, Stats, Verified)
+                      Imported, Info, Model, Namespace, Near, Page, Put, Score, Verified)
+from .stats import Stats
 
 T = TypeVar("T")
 PROTOCOL = 1

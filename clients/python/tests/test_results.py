@@ -9,7 +9,8 @@ import pytest
 from conftest import ROOT
 from latentd.latents import read_latents
 from latentd.reading import read
-from latentd.results import Encoding, Info, Model, Span, Stats
+from latentd.results import Encoding, Info, Model, Span
+from latentd.stats import Stats
 
 ENCODING = {"model": "m", "dimension": 4, "usage": {"prompt_tokens": 7}, "timings": {"encode_ms": 1}, "ops": {},
             "spans": [{"text": "The King", "tokens": 3, "key": "00" * 32, "miss": "new"},
