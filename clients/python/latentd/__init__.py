@@ -19,8 +19,9 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
 from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
+from .packs import Imported, ImportedDocument
 from .results import (Counters, Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Imported, ImportedDocument, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
+                      Generation, Hello, Info, Model, Namespace, NamespaceCounters, NamespaceStats, Near, Neighbour,
                       Neighbourhood, Operations, Page, Put, Receipt, Record, RemoteTier, Score, SegmentScore, Span, Stats, StoreInfo,
                       Timings, Usage, Verified)
 
