@@ -269,7 +269,7 @@ static void take_document(struct lt_session *session, struct lt_request *request
     struct lt_error error;
     uint32_t id = request->id;
     uint64_t received = 0;
-    int code = lt_upload_join(session, &request->document_put, &received, &error);
+    int code = lt_upload_join(session, request, &received, &error);
     if (code == LT_OK && !request->document_put.more) {
         if (lt_dispatch_submit(session->server, &session->caller, request, &error))
             send_error(session, true, id, &error);

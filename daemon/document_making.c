@@ -24,7 +24,8 @@ bool lt_document_making_read_before(struct lt_document_making *making, int *ret_
     *ret_code = LT_OK;
     if (!before || making->parts_read == before->parts)
         return false;
-    int code = lt_document_part_read(making->store, making->name, before->number, making->parts_read++, &part);
+    int code =
+        lt_document_part_read(making->store, making->space, making->name, before->number, making->parts_read++, &part);
     if (code == LT_OK) {
         lt_document_diff_before(&making->diff, part.keys, part.spans);
         lt_document_part_finish(&part);
@@ -142,18 +143,18 @@ int lt_document_making_complete(struct lt_document_making *making, uint64_t enco
         return add_version(making, error);
     making->version.number = before->number;
     lt_changes_destroy(making->changes);
-    making->changes = lt_changes_create();
+    making->changes = lt_changes_create(making->space);
     return making->changes ? LT_OK : lt_fail_code(error, LT_ENOMEM);
 }
 
 /* --- life --- */
 
 int lt_document_making_begin(struct lt_document_making *making, struct lt_store *store, const struct lt_model *model,
-                             const char *name, const char *text, size_t bytes, struct lt_error *error)
+                             uint32_t space, const char *name, const char *text, size_t bytes, struct lt_error *error)
 {
-    *making = (struct lt_document_making){.store = store, .model = model, .name = name};
+    *making = (struct lt_document_making){.store = store, .model = model, .space = space, .name = name};
     lt_document_cutter_init(&making->cutter, text, bytes);
-    int code = lt_documents_find(store, name, &making->document, error);
+    int code = lt_documents_find(store, space, name, &making->document, error);
     if (code == LT_ECORRUPT)
         making->document = (struct lt_document){0}; /* a damaged one is replaced */
     else if (code && code != LT_ENOTFOUND)
@@ -161,7 +162,7 @@ int lt_document_making_begin(struct lt_document_making *making, struct lt_store 
     const struct lt_document_version *before = newest(making);
     making->version = (struct lt_document_version){.number = before ? before->number + 1 : 1, .bytes = bytes};
     memcpy(making->version.encoder, lt_model_encoder_fingerprint(model), sizeof making->version.encoder);
-    making->changes = lt_changes_create();
+    making->changes = lt_changes_create(making->space);
     bool expected = making->changes && code != LT_ECORRUPT;
     code = making->changes ? lt_document_diff_init(&making->diff, before ? before->spans : 0) : LT_ENOMEM;
     if (code == LT_OK && expected)

@@ -13,6 +13,7 @@
 struct lt_document_making {
     struct lt_store *store;
     const struct lt_model *model; /* whose encoder reads the text */
+    uint32_t space;               /* number of the namespace */
     const char *name;
     struct lt_document_cutter cutter;
 
@@ -27,10 +28,10 @@ struct lt_document_making {
     bool unchanged;
 };
 
-/* Begins with a text that is not empty; name and text stay the caller's and must live as long. It is to be finished,
- * also after a failure. LT_EIO, LT_ENOMEM; `error` is filled. */
+/* Begins in a namespace, with a text that is not empty; name and text stay the caller's and must live as long. It is to
+ * be finished, also after a failure. LT_EIO, LT_ENOMEM; `error` is filled. */
 int lt_document_making_begin(struct lt_document_making *making, struct lt_store *store, const struct lt_model *model,
-                             const char *name, const char *text, size_t bytes, struct lt_error *error);
+                             uint32_t space, const char *name, const char *text, size_t bytes, struct lt_error *error);
 void lt_document_making_finish(struct lt_document_making *making);
 
 /* Reads the next part of the version before; all of them come before the first slice. False: there is none left, or

@@ -114,12 +114,14 @@ bool lt_document_put_progress_is_due(struct lt_task *task)
 
 /* --- life --- */
 
-static int begin_removal(struct lt_document_put *put, struct lt_store *store, const char *name, struct lt_error *error)
+static int begin_removal(struct lt_document_put *put, struct lt_store *store, uint32_t space, const char *name,
+                         struct lt_error *error)
 {
     struct lt_document_making *making = &put->making;
-    *making = (struct lt_document_making){.store = store, .name = name, .changes = lt_changes_create()};
-    int code =
-        making->changes ? lt_documents_find(store, name, &making->document, error) : lt_fail_code(error, LT_ENOMEM);
+    *making =
+        (struct lt_document_making){.store = store, .space = space, .name = name, .changes = lt_changes_create(space)};
+    int code = making->changes ? lt_documents_find(store, space, name, &making->document, error)
+                               : lt_fail_code(error, LT_ENOMEM);
     if (code)
         return code;
     code = lt_document_expect(making->changes, name, &making->document);
@@ -135,13 +137,14 @@ int lt_document_put_create(struct lt_task *task, struct lt_store *store, struct 
                            struct lt_document_put **ret_put, struct lt_error *error)
 {
     const struct lt_document_put_request *request = &task->job->request->document_put;
+    uint32_t space = task->job->space.id;
     struct lt_document_put *put = lt_calloc(1, sizeof *put);
     if (!put)
         return lt_fail_code(error, LT_ENOMEM);
     put->writing.wake = wake;
-    int code = is_removal(task) ? begin_removal(put, store, task->job->request->document.name, error)
-                                : lt_document_making_begin(&put->making, store, task->served->model, request->name,
-                                                           request->text, request->bytes, error);
+    int code = is_removal(task) ? begin_removal(put, store, space, task->job->request->document.name, error)
+                                : lt_document_making_begin(&put->making, store, task->served->model, space,
+                                                           request->name, request->text, request->bytes, error);
     if (code) {
         lt_document_put_destroy(put);
         return code;

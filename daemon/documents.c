@@ -24,23 +24,25 @@ int lt_documents_fail_writing(int code, const char *name, struct lt_error *error
                        "documents may use half of the store's budget, and '%.100s' has no room in it; "
                        "remove some (doc.remove) or give the daemon a greater --budget",
                        name);
+    if (code == LT_ENOTFOUND)
+        return lt_fail(error, code, "the namespace of the document '%.200s' was removed meanwhile", name);
     if (code == LT_EBUSY)
         return lt_fail(error, code, "another request has changed the document '%.200s' meanwhile; try again", name);
     return lt_fail(error, code, "the document '%.200s' could not be written to the disk", name);
 }
 
-int lt_documents_find(struct lt_store *store, const char *name, struct lt_document *ret_document,
+int lt_documents_find(struct lt_store *store, uint32_t space, const char *name, struct lt_document *ret_document,
                       struct lt_error *error)
 {
-    int code = lt_document_find(store, name, ret_document);
+    int code = lt_document_find(store, space, name, ret_document);
     return code ? fail_document(error, code, name) : LT_OK;
 }
 
-static int find_version(struct lt_store *store, const char *name, uint32_t number,
+static int find_version(struct lt_store *store, uint32_t space, const char *name, uint32_t number,
                         struct lt_document_version *ret_version, struct lt_error *error)
 {
     struct lt_document document;
-    int code = lt_documents_find(store, name, &document, error);
+    int code = lt_documents_find(store, space, name, &document, error);
     if (code)
         return code;
     const struct lt_document_version *version = lt_document_version(&document, number);
@@ -57,12 +59,12 @@ void lt_documents_name(const struct lt_segment *segment, char ret_name[LT_DOCUME
     ret_name[segment->bytes] = '\0';
 }
 
-int lt_documents_version(struct lt_store *store, const struct lt_segment *segment,
+int lt_documents_version(struct lt_store *store, uint32_t space, const struct lt_segment *segment,
                          struct lt_document_version *ret_version, struct lt_error *error)
 {
     char name[LT_DOCUMENT_NAME_MAX + 1];
     lt_documents_name(segment, name);
-    return find_version(store, name, segment->version, ret_version, error);
+    return find_version(store, space, name, segment->version, ret_version, error);
 }
 
 /* --- tokens --- */
@@ -73,15 +75,15 @@ bool lt_documents_same_encoder(const struct lt_model *model, const struct lt_doc
            memcmp(lt_model_encoder_fingerprint(model), version->encoder, sizeof version->encoder) == 0;
 }
 
-static int stored_tokens(struct lt_store *store, const char *name, const struct lt_document_version *version,
-                         uint32_t **ret_tokens, size_t *ret_count)
+static int stored_tokens(struct lt_store *store, uint32_t space, const char *name,
+                         const struct lt_document_version *version, uint32_t **ret_tokens, size_t *ret_count)
 {
     size_t count = 0;
     uint32_t *tokens = lt_malloc(version->tokens * sizeof *tokens);
     int code = tokens ? LT_OK : LT_ENOMEM;
     for (uint32_t number = 0; number < version->parts && code == LT_OK; number++) {
         struct lt_document_part part;
-        code = lt_document_part_read(store, name, version->number, number, &part);
+        code = lt_document_part_read(store, space, name, version->number, number, &part);
         if (code)
             break;
         if (count + part.tokens <= version->tokens)
@@ -101,7 +103,7 @@ static int stored_tokens(struct lt_store *store, const char *name, const struct 
 }
 
 /* The tokens of another tokenizer than the one that the document was put with. */
-static int text_tokens(struct lt_store *store, const struct lt_model *model, const char *name,
+static int text_tokens(struct lt_store *store, uint32_t space, const struct lt_model *model, const char *name,
                        const struct lt_document_version *version, uint32_t **ret_tokens, size_t *ret_count)
 {
     struct lt_buffer text;
@@ -109,7 +111,7 @@ static int text_tokens(struct lt_store *store, const struct lt_model *model, con
     int code = LT_OK;
     for (uint32_t number = 0; number < version->parts && code == LT_OK; number++) {
         struct lt_document_part part;
-        code = lt_document_part_read(store, name, version->number, number, &part);
+        code = lt_document_part_read(store, space, name, version->number, number, &part);
         if (code)
             break;
         code = lt_buffer_append(&text, part.text, part.bytes);
@@ -131,22 +133,22 @@ static int fail_context(struct lt_error *error, const struct lt_model *model, co
                    name, (unsigned long long)tokens, most, lt_model_name(model), lt_model_shape(model)->context);
 }
 
-int lt_documents_tokens(struct lt_store *store, const struct lt_model *model, const struct lt_segment *segment,
-                        size_t most, uint32_t **ret_tokens, size_t *ret_count, uint32_t *ret_version,
-                        struct lt_error *error)
+int lt_documents_tokens(struct lt_store *store, uint32_t space, const struct lt_model *model,
+                        const struct lt_segment *segment, size_t most, uint32_t **ret_tokens, size_t *ret_count,
+                        uint32_t *ret_version, struct lt_error *error)
 {
     char name[LT_DOCUMENT_NAME_MAX + 1];
     struct lt_document_version version;
     lt_documents_name(segment, name);
-    int code = lt_documents_version(store, segment, &version, error);
+    int code = lt_documents_version(store, space, segment, &version, error);
     if (code)
         return code;
     bool stored = lt_documents_same_encoder(model, &version);
     /* Under another tokenizer the number is not known before; a text that large fits no context. */
     if ((stored && version.tokens > most) || version.bytes > LT_PROMPT_BYTES_MAX)
         return fail_context(error, model, name, version.tokens, most);
-    code = stored ? stored_tokens(store, name, &version, ret_tokens, ret_count)
-                  : text_tokens(store, model, name, &version, ret_tokens, ret_count);
+    code = stored ? stored_tokens(store, space, name, &version, ret_tokens, ret_count)
+                  : text_tokens(store, space, model, name, &version, ret_tokens, ret_count);
     if (code)
         return fail_document(error, code, name);
     if (*ret_count > most) {
@@ -243,14 +245,14 @@ static void write_spans(struct lt_writer *writer, const struct lt_model *model, 
     }
 }
 
-static int write_part(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+static int write_part(struct lt_store *store, uint32_t space, enum lt_latent_type type, const struct lt_model *model,
                       const struct lt_document_request *request, const struct lt_document_version *version,
                       struct lt_writer *writer)
 {
     struct lt_document_part part;
     struct lt_latent *latents;
     enum lt_lookup *lookups;
-    int code = lt_document_part_read(store, request->name, version->number, request->part, &part);
+    int code = lt_document_part_read(store, space, request->name, version->number, request->part, &part);
     if (code)
         return code == LT_ENOTFOUND ? LT_ECORRUPT : code;
     code = look_up(store, type, lt_model_shape(model)->width, &part, &latents, &lookups);
@@ -271,27 +273,27 @@ static int write_part(struct lt_store *store, enum lt_latent_type type, const st
     return code;
 }
 
-static int get(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+static int get(struct lt_store *store, uint32_t space, enum lt_latent_type type, const struct lt_model *model,
                const struct lt_request *request, struct lt_writer *writer, struct lt_error *error)
 {
     const struct lt_document_request *wanted = &request->document;
     struct lt_document_version version;
-    int code = find_version(store, wanted->name, wanted->version, &version, error);
+    int code = find_version(store, space, wanted->name, wanted->version, &version, error);
     if (code)
         return code;
     if (wanted->part >= version.parts)
         return lt_fail(error, LT_EPARAM, "doc.get: part must be an integer from 0 to %u; found %u", version.parts - 1,
                        wanted->part);
     lt_write_response(writer, request->id);
-    code = write_part(store, type, model, wanted, &version, writer);
+    code = write_part(store, space, type, model, wanted, &version, writer);
     return code ? fail_document(error, code, wanted->name) : LT_OK;
 }
 
-static int history(struct lt_store *store, const struct lt_request *request, struct lt_writer *writer,
+static int history(struct lt_store *store, uint32_t space, const struct lt_request *request, struct lt_writer *writer,
                    struct lt_error *error)
 {
     struct lt_document document;
-    int code = lt_documents_find(store, request->document.name, &document, error);
+    int code = lt_documents_find(store, space, request->document.name, &document, error);
     if (code)
         return code;
     lt_write_response(writer, request->id);
@@ -300,7 +302,7 @@ static int history(struct lt_store *store, const struct lt_request *request, str
 }
 
 /* Entries are written aside, because their number comes in front of them. */
-static int list(struct lt_store *store, const struct lt_request *request, struct lt_writer *writer,
+static int list(struct lt_store *store, uint32_t space, const struct lt_request *request, struct lt_writer *writer,
                 struct lt_error *error)
 {
     char name[LT_DOCUMENT_NAME_MAX + 1];
@@ -313,7 +315,7 @@ static int list(struct lt_store *store, const struct lt_request *request, struct
     lt_buffer_init(&entries, LT_REPLY_BYTES_MAX / 2);
     lt_writer_init(&aside, &entries);
     while (count < request->document_list.limit &&
-           (code = lt_document_next(store, name, name, &document)) != LT_ENOTFOUND) {
+           (code = lt_document_next(store, space, name, name, &document)) != LT_ENOTFOUND) {
         if (code && code != LT_ECORRUPT)
             break;
         lt_write_map(&aside, code ? 2 : 8);
@@ -323,7 +325,7 @@ static int list(struct lt_store *store, const struct lt_request *request, struct
             write_version(&aside, &document.versions[document.count - 1]);
         count++;
     }
-    bool more = code != LT_ENOTFOUND && lt_document_next(store, name, name, &document) != LT_ENOTFOUND;
+    bool more = code != LT_ENOTFOUND && lt_document_next(store, space, name, name, &document) != LT_ENOTFOUND;
     code = code == LT_EIO ? code : aside.error;
     if (code == LT_OK) {
         lt_write_response(writer, request->id);
@@ -337,15 +339,15 @@ static int list(struct lt_store *store, const struct lt_request *request, struct
     return code ? lt_fail_code(error, code) : LT_OK;
 }
 
-int lt_documents_look(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+int lt_documents_look(struct lt_store *store, uint32_t space, enum lt_latent_type type, const struct lt_model *model,
                       const struct lt_request *request, struct lt_writer *writer, struct lt_error *error)
 {
     switch (request->method) {
     case LT_METHOD_DOCUMENT_GET:
-        return get(store, type, model, request, writer, error);
+        return get(store, space, type, model, request, writer, error);
     case LT_METHOD_DOCUMENT_HISTORY:
-        return history(store, request, writer, error);
+        return history(store, space, request, writer, error);
     default:
-        return list(store, request, writer, error);
+        return list(store, space, request, writer, error);
     }
 }

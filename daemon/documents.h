@@ -7,15 +7,16 @@
 #include "proto/writer.h"
 #include "storage/documents.h"
 
-/* Finds a document, or says that there is none. LT_ENOTFOUND, LT_ECORRUPT, LT_EIO; `error` is filled. */
-int lt_documents_find(struct lt_store *store, const char *name, struct lt_document *ret_document,
+/* Finds a document of the namespace with the number `space`, or says that there is none. LT_ENOTFOUND, LT_ECORRUPT,
+ * LT_EIO; `error` is filled. */
+int lt_documents_find(struct lt_store *store, uint32_t space, const char *name, struct lt_document *ret_document,
                       struct lt_error *error);
 
 /* What to say when changes of a document were not written (lt_changes_done). Returns the code. */
 int lt_documents_fail_writing(int code, const char *name, struct lt_error *error);
 
 /* The version that a segment names. LT_ENOTFOUND, LT_ECORRUPT, LT_EIO; `error` is filled. */
-int lt_documents_version(struct lt_store *store, const struct lt_segment *segment,
+int lt_documents_version(struct lt_store *store, uint32_t space, const struct lt_segment *segment,
                          struct lt_document_version *ret_version, struct lt_error *error);
 
 /* Whether the version's spans are those of the model's encoder. */
@@ -28,12 +29,12 @@ void lt_documents_name(const struct lt_segment *segment, char ret_name[LT_DOCUME
  * model's encoder, else made of its text. They are to be freed with lt_free. *ret_version is the version's number.
  * LT_ECONTEXT if there are more than `most`,
  * LT_ENOTFOUND, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled. */
-int lt_documents_tokens(struct lt_store *store, const struct lt_model *model, const struct lt_segment *segment,
-                        size_t most, uint32_t **ret_tokens, size_t *ret_count, uint32_t *ret_version,
-                        struct lt_error *error);
+int lt_documents_tokens(struct lt_store *store, uint32_t space, const struct lt_model *model,
+                        const struct lt_segment *segment, size_t most, uint32_t **ret_tokens, size_t *ret_count,
+                        uint32_t *ret_version, struct lt_error *error);
 
 /* Writes the response to doc.get, doc.history or doc.list. Errors as lt_documents_find, and the writer's. */
-int lt_documents_look(struct lt_store *store, enum lt_latent_type type, const struct lt_model *model,
+int lt_documents_look(struct lt_store *store, uint32_t space, enum lt_latent_type type, const struct lt_model *model,
                       const struct lt_request *request, struct lt_writer *writer, struct lt_error *error);
 
 #endif

@@ -108,7 +108,8 @@ static void look_at_documents(struct lt_engine *engine, struct lt_job *job, cons
     struct lt_writer writer;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    if (lt_documents_look(engine->place.store, engine->place.latent_type, model, job->request, &writer, &error)) {
+    if (lt_documents_look(engine->place.store, job->space.id, engine->place.latent_type, model, job->request, &writer,
+                          &error)) {
         lt_buffer_finish(&bytes);
         lt_outbox_answer_error(&engine->outbox, job, &error);
     } else {
@@ -117,11 +118,12 @@ static void look_at_documents(struct lt_engine *engine, struct lt_job *job, cons
 }
 
 /* One change of a document at a time: the next one must know what the one before made. */
-static bool is_changing(const struct lt_engine *engine, const struct lt_request *request)
+static bool is_changing(const struct lt_engine *engine, const struct lt_job *job)
 {
+    const struct lt_request *request = job->request;
     const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (task->put && strcmp(task->put->making.name, name) == 0)
+        if (task->put && task->put->making.space == job->space.id && strcmp(task->put->making.name, name) == 0)
             return true;
     return false;
 }
@@ -131,7 +133,7 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
 {
     enum lt_method method = job->request->method;
     bool changes = method == LT_METHOD_DOCUMENT_PUT || method == LT_METHOD_DOCUMENT_REMOVE;
-    if (changes && is_changing(engine, job->request))
+    if (changes && is_changing(engine, job))
         return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
     struct lt_task *task = NULL;
     int code = lt_task_create(job, served, &task, error);
@@ -140,8 +142,8 @@ static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_s
     if (changes)
         code = lt_document_put_create(task, engine->place.store, engine->place.wake, &task->put, error);
     else if (method == LT_METHOD_DOCUMENT_REFINE)
-        code = lt_refining_create(&engine->place, served, job->request->document.name, job->request->document.version,
-                                  &task->refining_document, error);
+        code = lt_refining_create(&engine->place, served, &job->space, job->request->document.name,
+                                  job->request->document.version, &task->refining_document, error);
     if (code)
         lt_task_destroy(task);
     else

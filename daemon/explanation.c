@@ -47,6 +47,7 @@ static void make_request(struct lt_explanation *explanation)
     explanation->request.method = LT_METHOD_GENERATE;
     explanation->request.generate = explanation->job->request->explain.generate;
     explanation->inner.request = &explanation->request;
+    explanation->inner.space = explanation->job->space;
 }
 
 /* What a run meets apart from the cache. */

@@ -14,7 +14,8 @@ static int find_one(struct lt_export_documents *documents, const char *name, str
                     struct lt_error *error)
 {
     struct lt_document document;
-    int code = lt_documents_find(documents->background->server->store, name, &document, error);
+    int code = lt_documents_find(documents->background->server->store, documents->background->job.space.id, name,
+                                 &document, error);
     if (code)
         return code;
     *ret_version = *lt_document_version(&document, 0);
@@ -160,7 +161,8 @@ static int write_document(struct lt_export_documents *documents, struct lt_pack_
     for (uint32_t number = 0; number < version->parts && code == LT_OK; number++) {
         if (atomic_load(&background->job.cancelled))
             return LT_ECANCELLED;
-        code = lt_document_part_read(background->server->store, name, version->number, number, &part);
+        code = lt_document_part_read(background->server->store, background->job.space.id, name, version->number, number,
+                                     &part);
         if (code)
             break;
         code = write_text(writer, &part);

@@ -37,6 +37,7 @@ struct completion {
 static const struct lt_http_parameter completion_parameters[] = {
     {"model", LT_HTTP_PASS, NULL},
     {"prompt", LT_HTTP_READ, NULL},
+    {"namespace", LT_HTTP_PASS, NULL},
     {"max_tokens", LT_HTTP_PASS, NULL},
     {"temperature", LT_HTTP_PASS, NULL},
     {"top_p", LT_HTTP_PASS, NULL},
@@ -62,6 +63,7 @@ static const struct lt_http_parameter completion_parameters[] = {
 static const struct lt_http_parameter chat_parameters[] = {
     {"model", LT_HTTP_PASS, NULL},
     {"messages", LT_HTTP_READ, NULL},
+    {"namespace", LT_HTTP_PASS, NULL},
     {"max_tokens", LT_HTTP_PASS, NULL},
     {"max_completion_tokens", LT_HTTP_PASS, "max_tokens"},
     {"temperature", LT_HTTP_PASS, NULL},

@@ -25,7 +25,7 @@ struct embeddings {
 static const struct lt_http_parameter parameters[] = {
     {"model", LT_HTTP_PASS, NULL},      {"input", LT_HTTP_READ, NULL}, {"encoding_format", LT_HTTP_READ, NULL},
     {"dimensions", LT_HTTP_READ, NULL}, {"spans", LT_HTTP_READ, NULL}, {"user", LT_HTTP_IGNORE, NULL},
-    {NULL, LT_HTTP_IGNORE, NULL},
+    {"namespace", LT_HTTP_PASS, NULL},  {NULL, LT_HTTP_IGNORE, NULL},
 };
 
 /* --- request --- */

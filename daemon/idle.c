@@ -10,6 +10,7 @@
 
 struct use {
     const struct lt_served_model *served; /* NULL: free */
+    uint32_t space;                       /* number of the namespace */
     char name[LT_DOCUMENT_NAME_MAX + 1];
     uint32_t version;
     uint32_t uses;
@@ -44,17 +45,18 @@ void lt_idle_destroy(struct lt_idle *idle)
 }
 
 /* The entry of a document, or the one that makes room for it: free, or not used for longest. */
-static struct use *find(struct lt_idle *idle, const struct lt_served_model *served, const char *name, uint32_t version)
+static struct use *find(struct lt_idle *idle, const struct lt_served_model *served, uint32_t space, const char *name,
+                        uint32_t version)
 {
     struct use *oldest = NULL;
     for (size_t i = 0; i < REMEMBERED; i++) {
         struct use *use = &idle->uses[i];
-        if (use->served == served && use->version == version && strcmp(use->name, name) == 0)
+        if (use->served == served && use->space == space && use->version == version && strcmp(use->name, name) == 0)
             return use;
         if (use != idle->current && (!oldest || use->last < oldest->last))
             oldest = use;
     }
-    *oldest = (struct use){.served = served, .version = version};
+    *oldest = (struct use){.served = served, .space = space, .version = version};
     strcpy(oldest->name, name);
     return oldest;
 }
@@ -69,7 +71,7 @@ void lt_idle_note(struct lt_idle *idle, const struct lt_task *task)
         if (!request->segments[i].stored)
             continue;
         lt_documents_name(&request->segments[i], name);
-        struct use *use = find(idle, task->served, name, task->prompt.versions[i]);
+        struct use *use = find(idle, task->served, task->job->space.id, name, task->prompt.versions[i]);
         use->uses++;
         use->last = ++idle->use_count;
     }
@@ -88,17 +90,24 @@ bool lt_idle_has_work(const struct lt_idle *idle)
     return idle->refining ? !lt_refining_waits(idle->refining) : candidate(idle) != NULL;
 }
 
+static int begin(struct lt_idle *idle, struct lt_error *error)
+{
+    const struct use *use = idle->current = candidate(idle);
+    struct lt_namespace space;
+    int code = lt_namespace_find_id(idle->place.store, use->space, &space);
+    return code
+               ? code
+               : lt_refining_create(&idle->place, use->served, &space, use->name, use->version, &idle->refining, error);
+}
+
 /* One that cannot be refined, being longer than the context for example, is not tried again. */
 void lt_idle_step(struct lt_idle *idle)
 {
     struct lt_error error;
     bool done = false;
     int code = LT_OK;
-    if (!idle->refining) {
-        idle->current = candidate(idle);
-        code = lt_refining_create(&idle->place, idle->current->served, idle->current->name, idle->current->version,
-                                  &idle->refining, &error);
-    }
+    if (!idle->refining)
+        code = begin(idle, &error);
     if (code == LT_OK)
         code = lt_refining_step(idle->refining, &done, &error);
     if (code == LT_OK && !done)

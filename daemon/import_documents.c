@@ -12,7 +12,7 @@
 
 int lt_import_documents_init(struct lt_import_documents *documents, struct lt_store *store, const struct lt_job *job)
 {
-    *documents = (struct lt_import_documents){.store = store, .job = job, .changes = lt_changes_create()};
+    *documents = (struct lt_import_documents){.store = store, .job = job, .changes = lt_changes_create(job->space.id)};
     return documents->changes ? LT_OK : LT_ENOMEM;
 }
 
@@ -67,8 +67,8 @@ static int make_document(struct lt_import_documents *documents, const struct lt_
 {
     struct lt_imported_document *document = &documents->documents[documents->count - 1];
     struct lt_document_making making;
-    int code = lt_document_making_begin(&making, documents->store, model, document->name, documents->text,
-                                        documents->bytes, error);
+    int code = lt_document_making_begin(&making, documents->store, model, documents->job->space.id, document->name,
+                                        documents->text, documents->bytes, error);
     making.reserved = documents->reserved;
     if (code == LT_OK)
         code = make_version(documents, &making, error);

@@ -61,8 +61,8 @@ static int make_task(struct lt_near *near, struct query *query, struct lt_served
     lt_cycle_memory_finish(&memory);
     if (code == LT_OK)
         code = lt_nearest_create(query->task->latents, query->task->span_count, lt_model_shape(served->model)->width,
-                                 lt_model_encoder_fingerprint(served->model), query->job->request->near.k,
-                                 &query->nearest);
+                                 lt_model_encoder_fingerprint(served->model), &query->job->space,
+                                 query->job->request->near.k, &query->nearest);
     return code ? lt_fail_code(error, code) : LT_OK;
 }
 
@@ -93,6 +93,7 @@ void lt_near_begin(struct lt_near *near, struct lt_job *job, struct lt_served_mo
         query->request.encode.segment = job->request->near.segment;
         query->inner.request = &query->request;
         query->inner.received = job->received;
+        query->inner.space = job->space;
         code = make_task(near, query, served, &error);
     }
     if (code == LT_OK)

@@ -9,14 +9,15 @@
 #include "kernels/similarity.h"
 #include "proto/alloc.h"
 
-int lt_nearest_create(const float *latents, size_t queries, uint32_t dimension, const uint8_t *fingerprint, size_t k,
-                      struct lt_nearest **ret_nearest)
+int lt_nearest_create(const float *latents, size_t queries, uint32_t dimension, const uint8_t *fingerprint,
+                      const struct lt_namespace *space, size_t k, struct lt_nearest **ret_nearest)
 {
     struct lt_nearest *nearest = lt_calloc(1, sizeof *nearest);
     if (!nearest)
         return LT_ENOMEM;
     nearest->dimension = dimension;
     nearest->fingerprint = fingerprint;
+    nearest->space = *space;
     nearest->queries = queries;
     nearest->k = k;
     nearest->latents = lt_malloc(queries * dimension * sizeof *nearest->latents);
@@ -53,7 +54,7 @@ void lt_nearest_destroy(struct lt_nearest *nearest)
 /* Whether a record may be compared at all, but for its encoder; if so, `special` is made of it. */
 static bool take(struct lt_nearest *nearest, const struct lt_record *record)
 {
-    if (record->dimension != nearest->dimension || record->namespace_id != 0)
+    if (record->dimension != nearest->dimension || record->namespace_id != nearest->space.id)
         return false;
     if (record->type == LT_LATENT_I8) {
         lt_int8_less_mean((const int8_t *)record->payload, record->scale, nearest->mean, nearest->dimension,
@@ -71,7 +72,7 @@ static bool is_of_encoder(const struct lt_nearest *nearest, const struct lt_span
                           uint32_t count)
 {
     struct lt_span_key made;
-    lt_span_key(nearest->fingerprint, NULL, 0, tokens, count, &made);
+    lt_span_key(nearest->fingerprint, nearest->space.salt, nearest->space.salt_bytes, tokens, count, &made);
     return memcmp(&made, key, sizeof made) == 0;
 }
 

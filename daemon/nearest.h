@@ -1,7 +1,7 @@
-/* The search for the stored latents that are nearest to given ones: by the cosine between what is left of them when the
- * mean of all is taken off. Latents have most of their length in common (of islet-8-s 0.97 of it), and what they have
- * in common says nothing. It looks at every record, so it finds the nearest, always; between slices of the walk it can
- * be left. One thread at a time. */
+/* The search for the stored latents of a namespace that are nearest to given ones: by the cosine between what is left
+ * of them when the mean of all is taken off. Latents have most of their length in common (of islet-8-s 0.97 of it), and
+ * what they have in common says nothing. It looks at every record, so it finds the nearest, always; between slices of
+ * the walk it can be left. One thread at a time. */
 #ifndef LT_DAEMON_NEAREST_H
 #define LT_DAEMON_NEAREST_H
 
@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "proto/limits.h"
+#include "storage/namespaces.h"
 #include "storage/scan.h"
 
 #define LT_NEAREST_SLICE 4096 /* records */
@@ -25,6 +26,7 @@ struct lt_neighbour {
 struct lt_nearest {
     uint32_t dimension;
     const uint8_t *fingerprint; /* of the encoder: latents of others are passed over; the caller's */
+    struct lt_namespace space;  /* only its latents are looked at */
     size_t queries, k;
     float *latents;  /* [queries][dimension] less the mean, once that is known */
     double *squares; /* [queries] of their lengths */
@@ -40,8 +42,8 @@ struct lt_nearest {
 };
 
 /* latents: [queries][dimension], as they come out of the cache; copied. LT_ENOMEM. */
-int lt_nearest_create(const float *latents, size_t queries, uint32_t dimension, const uint8_t *fingerprint, size_t k,
-                      struct lt_nearest **ret_nearest);
+int lt_nearest_create(const float *latents, size_t queries, uint32_t dimension, const uint8_t *fingerprint,
+                      const struct lt_namespace *space, size_t k, struct lt_nearest **ret_nearest);
 void lt_nearest_destroy(struct lt_nearest *nearest);
 
 /* One slice; *ret_done behind the last. LT_EIO, LT_ENOMEM. */

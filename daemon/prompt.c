@@ -38,8 +38,8 @@ static int add_segment(struct lt_prompt *prompt, const struct lt_served_model *s
     size_t count = 0;
     int code = LT_OK;
     if (segment && segment->stored)
-        code = lt_documents_tokens(served->store, served->model, segment, room(prompt, served->model), &stored, &count,
-                                   &prompt->versions[prompt->segments], error);
+        code = lt_documents_tokens(served->store, prompt->space, served->model, segment, room(prompt, served->model),
+                                   &stored, &count, &prompt->versions[prompt->segments], error);
     else if (segment)
         code = lt_texts_tokenize(served->texts, segment->text, segment->bytes, &tokens, &count, error);
     if (code)
@@ -106,10 +106,11 @@ static int make_score(struct lt_prompt *prompt, const struct lt_served_model *se
     return code == LT_OK ? check_context(served->model, prompt->count, error) : code;
 }
 
-int lt_prompt_make(const struct lt_served_model *served, const struct lt_request *request, struct lt_prompt *ret_prompt,
+int lt_prompt_make(const struct lt_served_model *served, const struct lt_job *job, struct lt_prompt *ret_prompt,
                    struct lt_error *error)
 {
-    *ret_prompt = (struct lt_prompt){0};
+    const struct lt_request *request = job->request;
+    *ret_prompt = (struct lt_prompt){.space = job->space.id};
     switch (request->method) {
     case LT_METHOD_GENERATE:
         return make_generate(ret_prompt, served, &request->generate, error);

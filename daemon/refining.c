@@ -14,6 +14,7 @@
 struct lt_refining {
     struct lt_refining_place place;
     const struct lt_served_model *served;
+    struct lt_namespace space;
     char name[LT_DOCUMENT_NAME_MAX + 1];
     uint32_t version;
 
@@ -152,15 +153,15 @@ static int read_tokens(struct lt_refining *refining, size_t *ret_count, struct l
     struct lt_document_version version;
     uint32_t *tokens = NULL;
     size_t count = 0, most = lt_model_shape(model)->context - 2; /* beside the control token and one of the answer */
-    int code = lt_documents_version(refining->place.store, &segment, &version, error);
+    int code = lt_documents_version(refining->place.store, refining->space.id, &segment, &version, error);
     if (code)
         return code;
     if (!lt_documents_same_encoder(model, &version))
         return lt_fail(error, LT_EPARAM,
                        "'%.160s' was put with another encoder than %s has; put it again with this model",
                        refining->name, lt_model_name(model));
-    code =
-        lt_documents_tokens(refining->place.store, model, &segment, most, &tokens, &count, &refining->version, error);
+    code = lt_documents_tokens(refining->place.store, refining->space.id, model, &segment, most, &tokens, &count,
+                               &refining->version, error);
     if (code)
         return code;
     refining->tokens = lt_malloc((count + 1) * sizeof *tokens);
@@ -185,12 +186,12 @@ static int cut(struct lt_refining *refining, size_t token_count)
     refining->latents = lt_malloc(count * width * sizeof *refining->latents);
     refining->refined = lt_malloc(count * width * sizeof *refining->refined);
     refining->chain = lt_malloc(count * sizeof *refining->chain);
-    refining->changes = lt_changes_create();
+    refining->changes = lt_changes_create(refining->space.id);
     int code = refining->spans && refining->latents && refining->refined && refining->chain && refining->changes
                    ? lt_sequence_create(model, count, &refining->sequence)
                    : LT_ENOMEM;
     for (size_t i = 0, start = 0; i < count && code == LT_OK; start = ends[i++])
-        refining->spans[i] = (struct lt_cache_span){.space = &lt_namespace_public,
+        refining->spans[i] = (struct lt_cache_span){.space = &refining->space,
                                                     .tokens = refining->tokens + start,
                                                     .count = (uint32_t)(ends[i] - start),
                                                     .latent = refining->latents + i * width};
@@ -198,8 +199,9 @@ static int cut(struct lt_refining *refining, size_t token_count)
     return code;
 }
 
-int lt_refining_create(const struct lt_refining_place *place, const struct lt_served_model *served, const char *name,
-                       uint32_t version, struct lt_refining **ret_refining, struct lt_error *error)
+int lt_refining_create(const struct lt_refining_place *place, const struct lt_served_model *served,
+                       const struct lt_namespace *space, const char *name, uint32_t version,
+                       struct lt_refining **ret_refining, struct lt_error *error)
 {
     struct lt_refining *refining = lt_calloc(1, sizeof *refining);
     size_t tokens = 0;
@@ -207,6 +209,7 @@ int lt_refining_create(const struct lt_refining_place *place, const struct lt_se
         return lt_fail_code(error, LT_ENOMEM);
     refining->place = *place;
     refining->served = served;
+    refining->space = *space;
     refining->version = version;
     refining->writing.wake = place->wake;
     strcpy(refining->name, name);

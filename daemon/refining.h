@@ -22,10 +22,12 @@ struct lt_refining_place {
     struct lt_wake wake;
 };
 
-/* Begins with a version of a document. LT_EPARAM if its spans are another encoder's, LT_ECONTEXT if no prompt of the
- * model could hold it, LT_ENOTFOUND, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled. */
-int lt_refining_create(const struct lt_refining_place *place, const struct lt_served_model *served, const char *name,
-                       uint32_t version, struct lt_refining **ret_refining, struct lt_error *error);
+/* Begins with a version of a document of a namespace, which is copied. LT_EPARAM if its spans are another encoder's,
+ * LT_ECONTEXT if no prompt of the model could hold it, LT_ENOTFOUND, LT_ECORRUPT, LT_EIO, LT_ENOMEM; `error` is filled.
+ */
+int lt_refining_create(const struct lt_refining_place *place, const struct lt_served_model *served,
+                       const struct lt_namespace *space, const char *name, uint32_t version,
+                       struct lt_refining **ret_refining, struct lt_error *error);
 
 /* NULL is allowed. Not while it waits for the writer, unless the store was flushed since. */
 void lt_refining_destroy(struct lt_refining *refining);

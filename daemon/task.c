@@ -165,7 +165,7 @@ int lt_task_create(struct lt_job *job, struct lt_served_model *served, struct lt
     }
     double began = lt_clock_seconds();
     lt_texts_enter(served->texts, job->space.salt, job->space.salt_bytes);
-    int code = lt_prompt_make(served, request, &task->prompt, error);
+    int code = lt_prompt_make(served, job, &task->prompt, error);
     if (code)
         goto failed;
     if (request->method == LT_METHOD_SCORE)

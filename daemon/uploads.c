@@ -2,11 +2,13 @@
 
 #include <string.h>
 
+#include "daemon/namespace_choice.h"
 #include "daemon/session.h"
 #include "proto/alloc.h"
 
 struct lt_upload {
     char name[LT_DOCUMENT_NAME_MAX + 1];
+    uint32_t space; /* number of the namespace that it is put in */
     struct lt_buffer text;
 };
 
@@ -27,11 +29,11 @@ void lt_upload_release(struct lt_server *server, const struct lt_request *reques
 }
 
 /* That the text goes on where what is there ends. */
-static int check(const struct lt_session *session, const struct lt_document_put_request *request,
+static int check(const struct lt_session *session, uint32_t space, const struct lt_document_put_request *request,
                  struct lt_error *error)
 {
     const struct lt_upload *upload = session->upload;
-    bool same = upload && strcmp(upload->name, request->name) == 0;
+    bool same = upload && upload->space == space && strcmp(upload->name, request->name) == 0;
     size_t there = same ? upload->text.size : 0;
     if (request->offset != there)
         return lt_fail(error, LT_EPARAM,
@@ -47,13 +49,14 @@ static int check(const struct lt_session *session, const struct lt_document_put_
     return LT_OK;
 }
 
-static int keep(struct lt_session *session, const struct lt_document_put_request *request)
+static int keep(struct lt_session *session, uint32_t space, const struct lt_document_put_request *request)
 {
     if (!session->upload) {
         session->upload = lt_calloc(1, sizeof *session->upload);
         if (!session->upload)
             return LT_ENOMEM;
         strcpy(session->upload->name, request->name);
+        session->upload->space = space;
         lt_buffer_init(&session->upload->text, LT_DOCUMENT_BYTES_MAX);
     }
     int code = lt_buffer_append(&session->upload->text, request->text, request->bytes);
@@ -62,19 +65,22 @@ static int keep(struct lt_session *session, const struct lt_document_put_request
     return code;
 }
 
-int lt_upload_join(struct lt_session *session, struct lt_document_put_request *request, uint64_t *ret_received,
-                   struct lt_error *error)
+int lt_upload_join(struct lt_session *session, struct lt_request *whole, uint64_t *ret_received, struct lt_error *error)
 {
+    struct lt_document_put_request *request = &whole->document_put;
+    struct lt_namespace space;
     if (request->offset == 0)
         lt_upload_drop(session);
-    int code = check(session, request, error);
+    int code = lt_choose_namespace(session->server->store, whole, &space, error);
+    if (code == LT_OK)
+        code = check(session, space.id, request, error);
     if (code)
         return code;
     if (!request->more && !session->upload) {
         session->server->upload_bytes += request->bytes;
         return LT_OK;
     }
-    code = keep(session, request);
+    code = keep(session, space.id, request);
     if (code) {
         lt_upload_drop(session);
         return lt_fail_code(error, code);

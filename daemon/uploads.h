@@ -11,9 +11,10 @@ struct lt_server;
 
 struct lt_upload;
 
-/* Joins the request's text to what came before it. If more is to come, the text is kept and *ret_received says how much
- * there is; else the request has all of it. LT_EPARAM, LT_ETOOLARGE, LT_EBUSY, LT_ENOMEM; `error` is filled. */
-int lt_upload_join(struct lt_session *session, struct lt_document_put_request *request, uint64_t *ret_received,
+/* Joins the text of a request doc.put to what came before it of the same document. If more is to come, the text is kept
+ * and *ret_received says how much there is; else the request has all of it. LT_ENOTFOUND (the namespace), LT_EPARAM,
+ * LT_ETOOLARGE, LT_EBUSY, LT_ENOMEM; `error` is filled. */
+int lt_upload_join(struct lt_session *session, struct lt_request *whole, uint64_t *ret_received,
                    struct lt_error *error);
 
 /* Gives up the upload of a session, if it has one. */

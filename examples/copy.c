@@ -1,6 +1,8 @@
 /* Gives the latents of a text, which one daemon has, to another one: what was encoded once need not be encoded there.
  *
- *     copy SOCKET OTHER-SOCKET TEXT
+ *     copy SOCKET OTHER-SOCKET TEXT [NAMESPACE]
+ *
+ * They go into that namespace of the other daemon, or into `public`.
  *
  * The first daemon must run on this machine, for its store is read directly; the other may run anywhere. Both must
  * serve models with the same encoder, and store latents alike. */
@@ -83,10 +85,11 @@ int main(int argument_count, char **arguments)
 {
     struct latent *from = latent_create(), *to = latent_create();
     int code = LATENT_EPARAM;
-    if (argument_count != 4)
-        fprintf(stderr, "usage: copy SOCKET OTHER-SOCKET TEXT\n");
+    if (argument_count != 4 && argument_count != 5)
+        fprintf(stderr, "usage: copy SOCKET OTHER-SOCKET TEXT [NAMESPACE]\n");
     else if (from && to && (code = latent_connect(from, arguments[1])) == LATENT_OK &&
-             (code = latent_connect(to, arguments[2])) == LATENT_OK)
+             (code = latent_connect(to, arguments[2])) == LATENT_OK &&
+             (code = latent_set_namespace(to, arguments[4], LATENT_TTL_DEFAULT)) == LATENT_OK) /* NULL without one */
         code = copy(from, to, arguments[3]);
     if (code)
         fprintf(stderr, "copy: %s\n", latent_error_name(code));

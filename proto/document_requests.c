@@ -34,7 +34,7 @@ static int read_text(const struct lt_parameters *parameters, struct lt_document_
 
 int lt_document_put_request_read(const struct lt_parameters *parameters, struct lt_document_put_request *request)
 {
-    static const char *const names[] = {"name", "text", "offset", "more", "progress", "model", NULL};
+    static const char *const names[] = {"name", "text", "offset", "more", "progress", "model", "namespace", NULL};
     int error = lt_parameters_check_names(parameters, names);
     if (!error)
         error = read_name(parameters, request->name);
@@ -52,8 +52,9 @@ int lt_document_put_request_read(const struct lt_parameters *parameters, struct 
 int lt_document_request_read(const struct lt_parameters *parameters, enum lt_method method,
                              struct lt_document_request *request)
 {
-    static const char *const plain[] = {"name", NULL}, *const get[] = {"name", "version", "part", "model", NULL},
-                             *const refine[] = {"name", "version", "model", NULL};
+    static const char *const plain[] = {"name", "namespace", NULL}, *const get[] = {"name",  "version",   "part",
+                                                                                    "model", "namespace", NULL},
+                             *const refine[] = {"name", "version", "model", "namespace", NULL};
     uint64_t version = 0, part = 0;
     int error = lt_parameters_check_names(parameters, method == LT_METHOD_DOCUMENT_GET      ? get
                                                       : method == LT_METHOD_DOCUMENT_REFINE ? refine
@@ -73,7 +74,7 @@ int lt_document_request_read(const struct lt_parameters *parameters, enum lt_met
 
 int lt_document_list_request_read(const struct lt_parameters *parameters, struct lt_document_list_request *request)
 {
-    static const char *const names[] = {"after", "limit", NULL};
+    static const char *const names[] = {"after", "limit", "namespace", NULL};
     uint64_t limit = LT_DOCUMENT_LIST_MAX;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)

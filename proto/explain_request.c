@@ -10,7 +10,7 @@ static int read_measure(const struct lt_parameters *parameters, struct lt_text *
 
 int lt_explain_request_read(const struct lt_parameters *parameters, struct lt_explain_request *request)
 {
-    static const char *const names[] = {"prompt", "segments", "model", "max_tokens", "measure", NULL};
+    static const char *const names[] = {"prompt", "segments", "model", "max_tokens", "measure", "namespace", NULL};
     static const struct lt_segments_rule rule = {"prompt", LT_ROLE_USER, .stored = true};
     struct lt_generate_request *generate = &request->generate;
     uint64_t max_tokens = 32;

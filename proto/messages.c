@@ -100,7 +100,7 @@ static int read_encode(const struct lt_parameters *parameters, struct lt_encode_
 
 static int read_near(const struct lt_parameters *parameters, struct lt_near_request *request)
 {
-    static const char *const names[] = {"text", "k", "model", NULL};
+    static const char *const names[] = {"text", "k", "model", "namespace", NULL};
     uint64_t k = 10;
     int error = lt_parameters_check_names(parameters, names);
     if (!error)

@@ -25,6 +25,7 @@ struct change {
 struct lt_changes {
     struct lt_changes *next;
     struct change *first, **end;
+    uint32_t space;
     uint64_t value_bytes; /* of all values */
     bool adds_documents, adds_refined;
     size_t latents_before; /* that wait and go first */
@@ -35,12 +36,19 @@ struct lt_changes {
 
 /* --- building --- */
 
-struct lt_changes *lt_changes_create(void)
+struct lt_changes *lt_changes_create(uint32_t space)
 {
     struct lt_changes *changes = lt_calloc(1, sizeof *changes);
-    if (changes)
+    if (changes) {
         changes->end = &changes->first;
+        changes->space = space;
+    }
     return changes;
+}
+
+uint32_t lt_changes_space(const struct lt_changes *changes)
+{
+    return changes->space;
 }
 
 void lt_changes_destroy(struct lt_changes *changes)
@@ -224,6 +232,8 @@ static int check_documents(const struct lt_store *store, MDB_txn *transaction)
 static int apply(const struct lt_store *store, MDB_txn *parent, const struct lt_changes *changes)
 {
     MDB_txn *transaction;
+    if (!lt_ledger_find(&store->ledger, changes->space))
+        return LT_ENOTFOUND;
     int code = lt_store_format_code(mdb_txn_begin(store->environment.env, parent, 0, &transaction));
     if (code)
         return code;

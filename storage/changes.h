@@ -18,11 +18,13 @@ enum lt_database { LT_DATABASE_DOCUMENTS, LT_DATABASE_PARTS, LT_DATABASE_REFINED
 struct lt_changes;
 
 /* Called on the writer thread once the changes are written (and synced, unless RELAXED), or were given up: LT_OK,
- * LT_EFULL if documents have no room for them, LT_EBUSY if something is not as it was expected, LT_EIO. */
+ * LT_EFULL if documents have no room for them, LT_EBUSY if something is not as it was expected, LT_ENOTFOUND if the
+ * namespace is gone, LT_EIO. */
 typedef void (*lt_changes_done)(void *context, int code);
 
-/* NULL: out of memory. */
-struct lt_changes *lt_changes_create(void);
+/* In a namespace, by its number: what is written when that is gone is not. NULL: out of memory. */
+struct lt_changes *lt_changes_create(uint32_t space);
+uint32_t lt_changes_space(const struct lt_changes *changes);
 void lt_changes_destroy(struct lt_changes *changes); /* one that was not submitted; NULL is allowed */
 
 /* Adds the writing of a value, which is made by the caller in *ret_value, of `value_bytes` bytes. The key is copied.
@@ -38,7 +40,8 @@ int lt_changes_remove(struct lt_changes *changes, enum lt_database database, con
 int lt_changes_expect(struct lt_changes *changes, enum lt_database database, const void *key, size_t key_bytes,
                       uint64_t checksum);
 
-/* Moves all of `from` behind those of `changes`, so that they are written together or not at all, and destroys it. */
+/* Moves all of `from`, of the same namespace, behind those of `changes`, so that they are written together or not at
+ * all, and destroys it. */
 void lt_changes_join(struct lt_changes *changes, struct lt_changes *from);
 
 /* Hands the changes to the writer. `done` is called exactly once, unless it is NULL. */

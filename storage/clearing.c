@@ -5,6 +5,7 @@
 
 #include "proto/record.h"
 #include "storage/orders.h"
+#include "storage/refined.h"
 #include "storage/removal.h"
 #include "storage/state.h"
 #include "storage/table.h"
@@ -148,6 +149,13 @@ int lt_store_evict_share_of(struct lt_store *store, uint32_t namespace_id, doubl
 
 /* --- everything --- */
 
+/* Which namespace a refined latent is of its key does not tell, so all of them go: they are made again. */
+static int end_emptying(struct lt_store *store, MDB_txn *transaction, uint32_t namespace_id)
+{
+    int code = lt_refined_clear(&store->environment, transaction);
+    return code ? code : lt_pins_drop(store, transaction, namespace_id);
+}
+
 /* `public` keeps no list of what is its own, so all latents are walked over. */
 static int apply_empty_public(struct lt_store *store, MDB_txn *transaction, void *context)
 {
@@ -172,7 +180,7 @@ static int apply_empty_public(struct lt_store *store, MDB_txn *transaction, void
     lt_table_walk_end(&walk);
     clearing->ended = code == LT_ENOTFOUND;
     if (clearing->ended)
-        code = lt_pins_drop(store, transaction, 0);
+        code = end_emptying(store, transaction, 0);
     for (size_t i = 0; i < count && code == LT_OK; i++)
         code = lt_table_remove(store, transaction, &found[i]);
     clearing->removed = count;
@@ -184,7 +192,7 @@ static int apply_empty(struct lt_store *store, MDB_txn *transaction, void *conte
     struct clearing *clearing = context;
     int code = lt_namespace_empty(store, transaction, clearing->namespace_id, REMOVALS_MAX, &clearing->removed);
     clearing->ended = clearing->removed < REMOVALS_MAX;
-    return code == LT_OK && clearing->ended ? lt_pins_drop(store, transaction, clearing->namespace_id) : code;
+    return code == LT_OK && clearing->ended ? end_emptying(store, transaction, clearing->namespace_id) : code;
 }
 
 static void empty_committed(struct lt_store *store, void *context)

@@ -8,12 +8,16 @@
  *              encoded, dropped, 32 bytes encoder fingerprint
  *   part       u32 spans, tokens, bytes of text, 0; span keys; token ids, u32 each; tokens of each span, u8; text
  *
- * Both are sealed (storage/sealed.h). The key of a document is its name; the key of a part is the name, a zero byte,
- * and version and number of the part, u32 big-endian. Any thread. */
+ * Both are sealed (storage/sealed.h). The key of a document of the public namespace is its name, of any other a zero
+ * byte, the number of the namespace, u32 big-endian, and the name: no name has a zero byte. The key of a part is that
+ * of its document, a zero byte, and version and number of the part, u32 big-endian. Two namespaces may use one name.
+ * Any thread.
+ */
 #ifndef LT_STORAGE_DOCUMENTS_H
 #define LT_STORAGE_DOCUMENTS_H
 
 #include "storage/changes.h"
+#include "storage/environment.h"
 #include "storage/store.h"
 
 #define LT_DOCUMENTS_SHARE 2 /* of the budget, documents have one part in so many */
@@ -39,12 +43,13 @@ struct lt_document {
 /* The newest version, or the one of that number; NULL if it is not there (any more). 0 is the newest. */
 const struct lt_document_version *lt_document_version(const struct lt_document *document, uint32_t number);
 
-/* `name` is terminated, of 1 to LT_DOCUMENT_NAME_MAX bytes. LT_ENOTFOUND, LT_ECORRUPT, LT_EIO. */
-int lt_document_find(struct lt_store *store, const char *name, struct lt_document *ret_document);
+/* `space` is the number of a namespace. `name` is terminated, of 1 to LT_DOCUMENT_NAME_MAX bytes. LT_ENOTFOUND,
+ * LT_ECORRUPT, LT_EIO. */
+int lt_document_find(struct lt_store *store, uint32_t space, const char *name, struct lt_document *ret_document);
 
-/* The first document whose name comes behind `after`, byte by byte ("" for the very first). LT_ENOTFOUND at the end;
- * LT_ECORRUPT with *ret_name filled; LT_EIO. */
-int lt_document_next(struct lt_store *store, const char *after, char ret_name[LT_DOCUMENT_NAME_MAX + 1],
+/* The first document of a namespace whose name comes behind `after`, byte by byte ("" for the very first). LT_ENOTFOUND
+ * at the end; LT_ECORRUPT with *ret_name filled; LT_EIO. */
+int lt_document_next(struct lt_store *store, uint32_t space, const char *after, char ret_name[LT_DOCUMENT_NAME_MAX + 1],
                      struct lt_document *ret_document);
 
 struct lt_document_part {
@@ -57,19 +62,24 @@ struct lt_document_part {
 };
 
 /* Reads a part, numbered from 0. It is to be finished. LT_ENOTFOUND, LT_ECORRUPT, LT_ENOMEM, LT_EIO. */
-int lt_document_part_read(struct lt_store *store, const char *name, uint32_t version, uint32_t number,
+int lt_document_part_read(struct lt_store *store, uint32_t space, const char *name, uint32_t version, uint32_t number,
                           struct lt_document_part *ret_part);
 void lt_document_part_finish(struct lt_document_part *part);
 
 /* Bytes of the database pages that all documents use, and the most that they may. LT_EIO. */
 int lt_documents_used(struct lt_store *store, uint64_t *ret_bytes, uint64_t *ret_most);
 
-/* What follows adds to a list of changes. LT_ENOMEM. */
+/* What follows adds to a list of changes, which is that of the namespace. LT_ENOMEM. */
 int lt_document_part_put(struct lt_changes *changes, const char *name, uint32_t version, uint32_t number,
                          const struct lt_document_part *part);
 int lt_document_put(struct lt_changes *changes, const char *name, const struct lt_document *document);
 int lt_document_expect(struct lt_changes *changes, const char *name, const struct lt_document *document); /* as read */
 int lt_document_remove_parts(struct lt_changes *changes, const char *name, const struct lt_document_version *version);
 int lt_document_remove(struct lt_changes *changes, const char *name, const struct lt_document *document);
+
+/* For the writer: removes up to `most` documents and parts of a namespace that is not the public one. LT_EIO, LT_EFULL.
+ */
+int lt_documents_empty(const struct lt_environment *environment, MDB_txn *transaction, uint32_t space, uint64_t most,
+                       uint64_t *ret_removed);
 
 #endif

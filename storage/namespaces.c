@@ -5,15 +5,16 @@
 #include <string.h>
 
 #include "proto/alloc.h"
+#include "storage/documents.h"
 #include "storage/orders.h"
+#include "storage/refined.h"
 #include "storage/removal.h"
 #include "storage/state.h"
 
-#define REMOVALS_MAX 4096 /* latents in one transaction */
+#define REMOVALS_MAX 4096         /* latents in one transaction */
+#define DOCUMENT_REMOVALS_MAX 256 /* documents and parts, of some 100 KiB each */
 
 static const char next_name[] = "next_namespace"; /* in the database `meta`: u32 */
-
-const struct lt_namespace lt_namespace_public = {.name = LT_NAMESPACE_PUBLIC};
 
 const char *lt_namespace_counter_name(enum lt_namespace_counter counter)
 {
@@ -197,8 +198,16 @@ struct removing {
 static int apply_remove(struct lt_store *store, MDB_txn *transaction, void *context)
 {
     struct removing *removing = context;
+    uint64_t documents = 0;
     int code = lt_namespace_empty(store, transaction, removing->space.id, REMOVALS_MAX, &removing->removed);
     removing->whole = removing->removed < REMOVALS_MAX;
+    if (code == LT_OK && removing->whole) {
+        code =
+            lt_documents_empty(&store->environment, transaction, removing->space.id, DOCUMENT_REMOVALS_MAX, &documents);
+        removing->whole = documents < DOCUMENT_REMOVALS_MAX;
+    }
+    if (code == LT_OK && removing->whole)
+        code = lt_refined_clear(&store->environment, transaction); /* their keys do not tell whose they are */
     if (code == LT_OK && removing->whole)
         code = lt_pins_drop(store, transaction, removing->space.id);
     if (code == LT_OK && removing->whole)

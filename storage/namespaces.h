@@ -31,9 +31,6 @@ struct lt_namespace {
     char name[LT_NAMESPACE_NAME_MAX + 1];
 };
 
-/* `public` without a time to live: whose the latents are that stored documents are made of. */
-extern const struct lt_namespace lt_namespace_public;
-
 /* When a latent that is stored now expires; 0: never. In seconds since the epoch, which are cut off, so that it lives
  * for ttl_seconds at least. */
 static inline uint32_t lt_namespace_expiry(const struct lt_namespace *space)
@@ -92,8 +89,8 @@ struct lt_namespace_settings {
 int lt_namespace_put(struct lt_store *store, const char *name, const struct lt_namespace_settings *settings,
                      struct lt_namespace *ret_space, bool *ret_created, struct lt_error *error);
 
-/* Removes a namespace with all its latents, in transactions of bounded size. Waits for the writer. LT_EPARAM for
- * `public`, LT_ENOTFOUND, LT_EIO, LT_EFULL; `error` is filled. */
+/* Removes a namespace with all its latents and documents, in transactions of bounded size. Waits for the writer.
+ * LT_EPARAM for `public`, LT_ENOTFOUND, LT_EIO, LT_EFULL; `error` is filled. */
 int lt_namespace_remove(struct lt_store *store, const char *name, uint64_t *ret_removed, struct lt_error *error);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "proto/alloc.h"
 #include "proto/record.h"
+#include "storage/refined.h"
 #include "storage/state.h"
 
 #define GONE_MAX 65536 /* keys that are named one by one */
@@ -70,14 +71,9 @@ int lt_table_remove(struct lt_store *store, MDB_txn *transaction, const struct l
 int lt_table_clear(struct lt_store *store, MDB_txn *transaction)
 {
     const struct lt_environment *environment = &store->environment;
-    const MDB_dbi databases[] = {environment->queues[LT_QUEUE_SMALL],
-                                 environment->queues[LT_QUEUE_MAIN],
-                                 environment->index,
-                                 environment->members,
-                                 environment->expiries,
-                                 environment->refined,
-                                 environment->refined_order};
-    int code = LT_OK;
+    const MDB_dbi databases[] = {environment->queues[LT_QUEUE_SMALL], environment->queues[LT_QUEUE_MAIN],
+                                 environment->index, environment->members, environment->expiries};
+    int code = lt_refined_clear(environment, transaction);
     for (size_t i = 0; i < sizeof databases / sizeof *databases && code == LT_OK; i++)
         code = lt_store_format_code(mdb_drop(transaction, databases[i], 0));
     if (code == LT_OK) {

@@ -227,3 +227,25 @@ int call_plain(struct latent *latent, const char *method, struct latent_reply **
     lt_write_map(&call.writer, 0);
     return call_finish(&call, NULL, ret_reply);
 }
+
+uint32_t call_space_pairs(const struct latent *latent)
+{
+    return (*latent->space != 0) + (latent->ttl_seconds != LATENT_TTL_DEFAULT);
+}
+
+void call_write_namespace(struct call *call)
+{
+    if (!*call->latent->space)
+        return;
+    lt_write_text(&call->writer, "namespace");
+    lt_write_text(&call->writer, call->latent->space);
+}
+
+void call_write_space(struct call *call)
+{
+    call_write_namespace(call);
+    if (call->latent->ttl_seconds == LATENT_TTL_DEFAULT)
+        return;
+    lt_write_text(&call->writer, "ttl_s");
+    lt_write_uint(&call->writer, call->latent->ttl_seconds);
+}

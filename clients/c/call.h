@@ -43,4 +43,11 @@ int call_plain(struct latent *latent, const char *method, struct latent_reply **
 /* Gives up a call that was begun. */
 void call_abandon(struct call *call);
 
+/* Writes the pair "namespace" if the connection has one; and "ttl_s" as well, for methods that store latents. */
+void call_write_namespace(struct call *call);
+void call_write_space(struct call *call);
+
+/* How many pairs call_write_space writes. */
+uint32_t call_space_pairs(const struct latent *latent);
+
 #endif

@@ -32,7 +32,8 @@ static int send_piece(struct latent *latent, const char *model, const char *name
 {
     struct call call;
     call_begin(&call, latent, "doc.put");
-    lt_write_map(&call.writer, model ? 6 : 5);
+    lt_write_map(&call.writer, 5 + (model != NULL) + (*latent->space != 0));
+    call_write_namespace(&call);
     write_pair(&call.writer, "name", name, strlen(name));
     write_pair(&call.writer, "text", text + offset, bytes);
     lt_write_text(&call.writer, "offset");

@@ -302,7 +302,8 @@ struct latent_document_change {
 
 /* Stores a text of up to 32 MiB as the newest version of a document; it is on the daemon's disk on return. `model`
  * NULL: the default model. on_progress may be NULL. The methods doc.get, doc.list, doc.history and doc.remove go
- * through latent_call. */
+ * through latent_call. In the namespace of latent_set_namespace; how long its latents live is the namespace's to say.
+ */
 int latent_document_put(struct latent *latent, const char *model, const char *name, const char *text, size_t bytes,
                         latent_progress_function on_progress, void *data, struct latent_document_change *ret_change);
 void latent_document_change_finish(struct latent_document_change *change);
@@ -361,7 +362,8 @@ struct latent_batch {
     size_t count;
 };
 
-/* Asks for the latents of 1 to 1024 keys, one behind the other. `model` NULL: the default model. */
+/* Asks for the latents of 1 to 1024 keys, one behind the other, in the namespace of latent_set_namespace. `model` NULL:
+ * the default model. */
 int latent_get(struct latent *latent, const char *model, const uint8_t *keys, size_t count,
                struct latent_batch *ret_batch);
 
@@ -377,8 +379,8 @@ enum latent_outcome {
 
 /* Gives the daemon 1 to 1024 latents, with their tokens and all of one type and dimension, that the encoder with this
  * fingerprint made (`encoder_fingerprint` of latent_models, read by latent_key_parse). proto/PROTOCOL.md says what is
- * trusted. `ret_outcomes` has room for `count`, or is NULL. LATENT_EPARAM: one of them is wrong, the message says which
- * and why, and none is stored. */
+ * trusted. They go into the namespace of latent_set_namespace. `ret_outcomes` has room for `count`, or is NULL.
+ * LATENT_EPARAM: one of them is wrong, the message says which and why, and none is stored. */
 int latent_put(struct latent *latent, const char *model, const uint8_t encoder[LATENT_KEY_BYTES],
                const struct latent_stored *latents, size_t count, enum latent_outcome *ret_outcomes);
 
@@ -388,7 +390,8 @@ int latent_put(struct latent *latent, const char *model, const uint8_t encoder[L
  * not. Each is checked before it is handed out. What to know:
  *
  * - Whoever may open the files may read all of them: it takes the user that the daemon runs as, and write permission
- * for lock.mdb, where readers are entered.
+ * for lock.mdb, where readers are entered. Latents are found by key, and only those of `public` have keys that anybody
+ *   can make: others have the salt of their namespace in them, and come from replies of the daemon in it.
  * - A snapshot is the store as of one moment. What it hands out is valid until it ends or is renewed, and not longer.
  * - Keep snapshots short: tens of milliseconds, not seconds. The daemon cannot use any page again that was freed since
  *   the oldest snapshot began. If one is held for long while the daemon writes and evicts, its file grows to the limit,

@@ -58,7 +58,8 @@ int latent_get(struct latent *latent, const char *model, const uint8_t *keys, si
     struct latent_reply *reply;
     struct call call;
     call_begin(&call, latent, "latent.get");
-    lt_write_map(&call.writer, model ? 2 : 1);
+    lt_write_map(&call.writer, 1 + (model != NULL) + (*latent->space != 0));
+    call_write_namespace(&call);
     if (model) {
         lt_write_text(&call.writer, "model");
         lt_write_text(&call.writer, model);
@@ -168,7 +169,8 @@ int latent_put(struct latent *latent, const char *model, const uint8_t encoder[L
     if (code)
         return code;
     call_begin(&call, latent, "latent.put");
-    lt_write_map(&call.writer, 5 + (model != NULL) + (latents->type == LATENT_I8));
+    lt_write_map(&call.writer, 5 + (model != NULL) + (latents->type == LATENT_I8) + call_space_pairs(latent));
+    call_write_space(&call);
     if (model) {
         lt_write_text(&call.writer, "model");
         lt_write_text(&call.writer, model);

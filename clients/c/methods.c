@@ -79,22 +79,6 @@ static void write_text_pair(struct lt_writer *writer, const char *name, const ch
     lt_write_text(writer, text);
 }
 
-/* The pairs that write_space writes. */
-static uint32_t space_pairs(const struct latent *latent)
-{
-    return (*latent->space != 0) + (latent->ttl_seconds != LATENT_TTL_DEFAULT);
-}
-
-static void write_space(struct call *call)
-{
-    if (*call->latent->space)
-        write_text_pair(&call->writer, "namespace", call->latent->space);
-    if (call->latent->ttl_seconds != LATENT_TTL_DEFAULT) {
-        lt_write_text(&call->writer, "ttl_s");
-        lt_write_uint(&call->writer, call->latent->ttl_seconds);
-    }
-}
-
 static void write_segments(struct lt_writer *writer, const struct latent_generate_options *options)
 {
     lt_write_text(writer, "segments");
@@ -121,12 +105,12 @@ static void write_segments(struct lt_writer *writer, const struct latent_generat
 static void write_options(struct call *call, const struct latent_generate_options *options, bool stream)
 {
     struct lt_writer *writer = &call->writer;
-    uint32_t pairs = 2 + space_pairs(call->latent) + (options->prompt != NULL) + (options->segments != NULL) +
+    uint32_t pairs = 2 + call_space_pairs(call->latent) + (options->prompt != NULL) + (options->segments != NULL) +
                      (options->model != NULL) + (options->format != NULL) + (options->max_tokens > 0) +
                      (options->temperature >= 0) + (options->top_k >= 0) + (options->top_p >= 0) +
                      (options->repetition_penalty >= 0) + (options->stop_count > 0);
     lt_write_map(writer, pairs);
-    write_space(call);
+    call_write_space(call);
     lt_write_text(writer, "stream");
     lt_write_bool(writer, stream);
     lt_write_text(writer, "seed");
@@ -207,8 +191,8 @@ static int call_with_text(struct latent *latent, const char *method, const char 
 {
     struct call call;
     call_begin(&call, latent, method);
-    lt_write_map(&call.writer, 1 + (model != NULL) + space_pairs(latent));
-    write_space(&call);
+    lt_write_map(&call.writer, 1 + (model != NULL) + call_space_pairs(latent));
+    call_write_space(&call);
     lt_write_text(&call.writer, "text");
     lt_write_text_bytes(&call.writer, text, bytes);
     if (model)

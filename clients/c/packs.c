@@ -13,8 +13,7 @@ static int begin_export(struct latent *latent, const char *model, const char *co
     lt_write_map(&call.writer, (model != NULL) + (*latent->space != 0) + (count > 0));
     if (model)
         lt_pair_text(&call.writer, "model", model);
-    if (*latent->space)
-        lt_pair_text(&call.writer, "namespace", latent->space);
+    call_write_namespace(&call);
     if (count) {
         lt_write_text(&call.writer, "docs");
         lt_write_array(&call.writer, (uint32_t)count);
@@ -87,13 +86,8 @@ static int end_import(struct latent *latent, struct latent_reply **ret_reply)
 {
     struct call call;
     call_begin(&call, latent, "import.end");
-    lt_write_map(&call.writer, (*latent->space != 0) + (latent->ttl_seconds != LATENT_TTL_DEFAULT));
-    if (*latent->space)
-        lt_pair_text(&call.writer, "namespace", latent->space);
-    if (latent->ttl_seconds != LATENT_TTL_DEFAULT) {
-        lt_write_text(&call.writer, "ttl_s");
-        lt_write_uint(&call.writer, latent->ttl_seconds);
-    }
+    lt_write_map(&call.writer, call_space_pairs(latent));
+    call_write_space(&call);
     return call_finish(&call, NULL, ret_reply);
 }
 

@@ -20,6 +20,8 @@ static int call(struct context *context, const char *method, json_t *parameters,
     int status = EXIT_DONE;
     if (!parameters)
         return report_failure(context, LATENT_EPARAM, "the name of a document must be UTF-8");
+    if (context->options.space)
+        add_parameter(&parameters, "namespace", json_string(context->options.space));
     (void)call_method(context, method, parameters, ret_reply, &status);
     return status;
 }

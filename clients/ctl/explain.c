@@ -32,8 +32,7 @@ static int explain(struct context *context, const struct texts *texts)
     json_t *parameters = json_pack("{s:o}", "segments", segments_json(texts));
     if (!parameters)
         return report_failure(context, LATENT_EUTF8, "a document or the prompt is not valid UTF-8");
-    if (context->options.generate.model)
-        add_parameter(&parameters, "model", json_string(context->options.generate.model));
+    add_choices(context, &parameters);
     if (context->options.measure) {
         char *passage = passage_text();
         add_parameter(&parameters, "measure", passage ? json_string(passage) : NULL);

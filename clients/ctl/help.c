@@ -77,6 +77,7 @@ static const char *const texts[COMMAND_COUNT] = {
         "  --doc NAME       put a stored document before the prompt; may be given again\n"
         "  --file FILE      put the text of FILE before the prompt; may be given again\n"
         "  --model NAME     the model; see latentctl models\n"
+        "  --namespace NAME  meet only what this namespace has stored; public\n"
         "  --measure        run prompts of 2,048 tokens as well, and not only count them\n"
         "  --json           one object, as proto/PROTOCOL.md describes it\n",
     [COMMAND_ENCODE] = "Usage: latentctl encode [OPTION]... TEXT\n"
@@ -86,11 +87,13 @@ static const char *const texts[COMMAND_COUNT] = {
                        "  --model NAME     the model; see latentctl models\n"
                        "  --namespace NAME  meet only what this namespace has stored; public\n"
                        "  --ttl TIME       what is stored expires after 90s, 10m, 12h, 7d; 0 is never\n",
-    [COMMAND_NEAR] = "Usage: latentctl near [-k N] [--model NAME] [--json] TEXT\n"
+    [COMMAND_NEAR] = "Usage: latentctl near [OPTION]... TEXT\n"
                      "List for each span of TEXT (of standard input if TEXT is -) the cached spans that are nearest\n"
                      "to it, by the cosine between their latents. Nothing is put into the cache.\n"
                      "\n"
-                     "  -k, --nearest N   at most N for each, 1 to 100; 10\n",
+                     "  -k, --nearest N   at most N for each, 1 to 100; 10\n"
+                     "  --namespace NAME  of the spans of this namespace; public\n"
+                     "  --model NAME     whose latents; see latentctl models\n",
     [COMMAND_SCORE] =
         "Usage: latentctl score [OPTION]... FILE\n"
         "Say how well a model predicts the text of FILE (of standard input if FILE is -): bits per byte,\n"
@@ -103,8 +106,8 @@ static const char *const texts[COMMAND_COUNT] = {
         "Usage: latentctl namespace put [OPTION]... NAME\n"
         "       latentctl namespace list\n"
         "       latentctl namespace rm NAME\n"
-        "Latents of one namespace are never found from another. put makes one or changes its settings, rm\n"
-        "removes it with all that it has stored.\n"
+        "Latents and documents of one namespace are never found from another. put makes one or changes its\n"
+        "settings, rm removes it with all that it has stored.\n"
         "\n"
         "  --quota SIZE     bytes of latents that it may have, such as 10M; beyond, it loses old ones; 0 is no limit\n"
         "  --ttl TIME       its latents expire after 90s, 10m, 12h, 7d; 0 is never\n",
@@ -182,6 +185,7 @@ static const char *const texts[COMMAND_COUNT] = {
                     "prompt would do, as the daemon does by itself with documents that are used twice. history\n"
                     "lists the versions that are kept, at most 8. See latentctl help generate for asking about them.\n"
                     "\n"
+                    "  --namespace NAME  a document of this namespace; public\n"
                     "  --model NAME     the model whose encoder reads the text; see latentctl models\n"
                     "  --doc-version N  show this version and not the newest\n"
                     "  --json           one object for each document, version or part of a text\n",

@@ -62,8 +62,7 @@ static int near_text(struct context *context, const struct input *input)
         return report_failure(context, LATENT_EUTF8, "the text is not valid UTF-8");
     if (context->options.nearest)
         add_parameter(&parameters, "k", json_integer(context->options.nearest));
-    if (context->options.generate.model)
-        add_parameter(&parameters, "model", json_string(context->options.generate.model));
+    add_choices(context, &parameters);
     return call_and_print(context, "near", parameters, print_near);
 }
 

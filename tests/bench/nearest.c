@@ -81,7 +81,8 @@ static double search(const struct measurement *measurement, const float *query, 
 {
     bool done = false;
     double began = seconds_now();
-    if (lt_nearest_create(query, 1, (uint32_t)measurement->dimension, fingerprint, K, ret_nearest))
+    if (lt_nearest_create(query, 1, (uint32_t)measurement->dimension, fingerprint, &(struct lt_namespace){.id = 0}, K,
+                          ret_nearest))
         stop_with("search", "no memory");
     while (!done)
         if (lt_nearest_step(*ret_nearest, measurement->store, &done))

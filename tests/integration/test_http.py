@@ -26,6 +26,28 @@ def test_completion_is_the_answer_of_the_socket(web_daemon):
     assert body["usage"]["prompt_tokens"] == result["usage"]["prompt_tokens"]
 
 
+@pytest.mark.parametrize("path, body", [
+    ("/v1/completions", {"prompt": DOCUMENT, "max_tokens": 1}),
+    ("/v1/chat/completions", {"messages": [{"role": "user", "content": DOCUMENT}], "max_tokens": 1}),
+    ("/v1/embeddings", {"input": DOCUMENT}),
+])
+def test_a_namespace_is_named_in_the_body(web_daemon, path, body):
+    def cached(**options):
+        reply = web.post(path, {**body, **options})
+        assert reply.status == 200, reply.body
+        return reply.json["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    with web_daemon.web() as web, web_daemon.connect() as connection:
+        unknown = web.post(path, {**body, "namespace": "tenant"})
+        assert unknown.status == 404 and unknown.error["code"] == "not_found" and "tenant" in unknown.error["message"]
+        for wrong in ("", 7, "a\n", "x" * 65):
+            assert web.post(path, {**body, "namespace": wrong}).status in (400, 413)
+        connection.call("namespace.put", {"name": "tenant"})
+        assert (cached(), cached(namespace="tenant")) == (0, 0), "what public has cached is no hit"
+        assert cached() == cached(namespace="tenant") > 0
+        assert cached(namespace=None) > 0, "null is public"
+
+
 def test_cached_tokens_are_those_of_spans_that_hit(web_daemon):
     with web_daemon.web() as web:
         first = web.complete(DOCUMENT, receipt=True).json

@@ -150,6 +150,22 @@ def test_latents_are_copied_to_another_daemon(make_daemon):
     assert encoded["usage"]["span_hits"] == spans and encoded["ops"]["encode"] == 0
 
 
+def test_latents_are_copied_into_a_namespace(make_daemon):
+    """latent_put of liblatent is in the namespace of its connection, and in an unknown one stores nothing."""
+    daemon, other = make_daemon(), make_daemon()
+    run = lambda name: subprocess.run([BUILD / "examples/copy", daemon.socket, other.socket, TEXT, name], capture_output=True,
+                                      text=True, timeout=PATIENCE)
+    with daemon.connect() as connection:
+        spans = len(connection.call("encode", {"text": TEXT})["spans"])
+        assert wait_until(lambda: connection.call("stats")["store_waiting"] == 0)
+    with other.connect() as connection:
+        assert run("a").returncode == 1 and "'a'" in run("a").stderr and run("x" * 65).returncode == 1
+        connection.call("namespace.put", {"name": "a"})
+        assert run("a").stdout == f"{spans} latents: {spans} stored, 0 known, 0 refused\n"
+        assert connection.call("encode", {"text": TEXT})["usage"]["span_hits"] == 0
+        assert connection.call("encode", {"text": TEXT, "namespace": "a"})["usage"]["span_hits"] == spans
+
+
 def test_latents_are_not_copied_to_another_encoder(make_daemon):
     daemon, other = make_daemon(), make_daemon(model=SHIPPED)
     with daemon.connect() as connection:

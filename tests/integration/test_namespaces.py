@@ -1,5 +1,6 @@
 """Namespaces: nobody meets another's latents; quotas; latents that expire."""
 
+import ctypes
 import json
 import signal
 import time
@@ -7,7 +8,7 @@ import time
 import lmdb
 import pytest
 
-from conftest import generate, run_ctl, wait_until
+from conftest import BUILD, generate, run_ctl, wait_until
 from latentd import Error
 
 TEXT = "The King had a wife with golden hair. She was so beautiful, that no one was like her! It happened that she fell ill."
@@ -252,3 +253,36 @@ def test_namespaces_survive_a_kill(make_daemon):
     with daemon.connect() as connection:
         assert space(connection, "a")["entries"] == len(set(first))
         assert keys(encode(connection, namespace="a")) == first
+
+
+# --- liblatent ---
+
+class Batch(ctypes.Structure):
+    _fields_ = [("reply", ctypes.c_void_p), ("count", ctypes.c_size_t)]
+
+
+def test_liblatent_gets_from_its_namespace(daemon):
+    """The library itself, called from Python; test_latents.py has latent_put."""
+    library = ctypes.CDLL(str(BUILD / "clients" / "c" / "liblatent.so.0"))
+    library.latent_create.restype = ctypes.c_void_p
+    latent, batch, stored = ctypes.c_void_p(library.latent_create()), Batch(), ctypes.create_string_buffer(256)
+    with daemon.connect() as connection:
+        put(connection, "a")
+        reply = encode(connection, namespace="a")
+        assert library.latent_connect(latent, daemon.socket.encode()) == 0
+
+        def finds(key, name):
+            assert library.latent_set_namespace(latent, name, 0xffffffff) == 0
+            assert library.latent_get(latent, None, bytes.fromhex(key), ctypes.c_size_t(1), ctypes.byref(batch)) == 0
+            library.latent_batch_at.restype = ctypes.c_bool
+            found = library.latent_batch_at(ctypes.byref(batch), ctypes.c_size_t(0), stored)
+            library.latent_batch_finish(ctypes.byref(batch))
+            return found
+
+        assert all(finds(key, b"a") for key in keys(reply))
+        assert not any(finds(key, None) for key in keys(reply))
+        library.latent_set_namespace(latent, b"nobody", 0xffffffff)
+        code = library.latent_get(latent, None, bytes(32), ctypes.c_size_t(1), ctypes.byref(batch))
+        library.latent_error_name.restype = library.latent_error_message.restype = ctypes.c_char_p
+        assert library.latent_error_name(code) == b"not_found" and b"nobody" in library.latent_error_message(latent)
+        library.latent_destroy(latent)

@@ -7,6 +7,7 @@
 #include <lmdb.h>
 
 #include "storage/documents.h"
+#include "storage/namespaces.h"
 #include "storage/refined.h"
 #include "store_folder.h"
 
@@ -68,7 +69,7 @@ static void add_version(struct lt_changes *changes, const char *name, uint32_t n
 static int put_version(struct lt_store *store, const char *name, uint32_t number, struct lt_document *document,
                        size_t text_bytes)
 {
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     add_version(changes, name, number, document, text_bytes);
     return write_changes(store, changes);
 }
@@ -77,7 +78,7 @@ static void check_version(struct lt_store *store, const char *name, uint32_t num
 {
     struct lt_document document;
     struct lt_document_part part;
-    assert_int_equal(lt_document_find(store, name, &document), LT_OK);
+    assert_int_equal(lt_document_find(store, 0, name, &document), LT_OK);
     const struct lt_document_version *version = lt_document_version(&document, number);
     assert_non_null(version);
     assert_int_equal(version->bytes, 2 * text_bytes);
@@ -85,7 +86,7 @@ static void check_version(struct lt_store *store, const char *name, uint32_t num
     assert_int_equal(version->encoder[0], number);
     for (uint32_t i = 0; i < version->parts; i++) {
         struct lt_span_key key = key_of(number * 1000 + i * 100 + 7);
-        assert_int_equal(lt_document_part_read(store, name, number, i, &part), LT_OK);
+        assert_int_equal(lt_document_part_read(store, 0, name, number, i, &part), LT_OK);
         assert_int_equal(part.spans, SPANS);
         assert_int_equal(part.ids[15], number + 7);
         assert_memory_equal(&part.keys[7], &key, sizeof key);
@@ -93,7 +94,7 @@ static void check_version(struct lt_store *store, const char *name, uint32_t num
         assert_int_equal(part.text[text_bytes - 1], 'a' + (int)number % 26);
         lt_document_part_finish(&part);
     }
-    assert_int_equal(lt_document_part_read(store, name, number, version->parts, &part), LT_ENOTFOUND);
+    assert_int_equal(lt_document_part_read(store, 0, name, number, version->parts, &part), LT_ENOTFOUND);
 }
 
 static void versions_are_there_after_reopening(void **state)
@@ -101,14 +102,14 @@ static void versions_are_there_after_reopening(void **state)
     (void)state;
     struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document document = {0};
-    assert_int_equal(lt_document_find(store, "a", &document), LT_ENOTFOUND);
+    assert_int_equal(lt_document_find(store, 0, "a", &document), LT_ENOTFOUND);
     for (uint32_t number = 1; number <= 3; number++)
         assert_int_equal(put_version(store, "a", number, &document, 100 * number), LT_OK);
     lt_store_close(store);
     store = open_with(64 << 20, 0);
     for (uint32_t number = 1; number <= 3; number++)
         check_version(store, "a", number, 100 * number);
-    assert_int_equal(lt_document_find(store, "a", &document), LT_OK);
+    assert_int_equal(lt_document_find(store, 0, "a", &document), LT_OK);
     assert_int_equal(lt_document_version(&document, 0)->number, 3);
     assert_null(lt_document_version(&document, 4));
     lt_store_close(store);
@@ -126,11 +127,11 @@ static void names_come_in_their_order(void **state)
     char name[LT_DOCUMENT_NAME_MAX + 1] = "";
     for (size_t i = 0; i < 5; i++) {
         struct lt_document document;
-        assert_int_equal(lt_document_next(store, name, name, &document), LT_OK);
+        assert_int_equal(lt_document_next(store, 0, name, name, &document), LT_OK);
         assert_string_equal(name, names[i]);
         assert_int_equal(document.versions[0].number, i + 1);
     }
-    assert_int_equal(lt_document_next(store, name, name, &(struct lt_document){0}), LT_ENOTFOUND);
+    assert_int_equal(lt_document_next(store, 0, name, name, &(struct lt_document){0}), LT_ENOTFOUND);
     lt_store_close(store);
 }
 
@@ -146,11 +147,11 @@ static void removing_takes_all_of_it(void **state)
     assert_int_equal(most, 32 << 20);
     for (uint32_t number = 1; number <= 2; number++)
         assert_int_equal(put_version(store, "a", number, &document, 100000), LT_OK);
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     assert_int_equal(lt_document_remove(changes, "a", &document), LT_OK);
     assert_int_equal(write_changes(store, changes), LT_OK);
-    assert_int_equal(lt_document_find(store, "a", &document), LT_ENOTFOUND);
-    assert_int_equal(lt_document_part_read(store, "a", 2, 0, &part), LT_ENOTFOUND);
+    assert_int_equal(lt_document_find(store, 0, "a", &document), LT_ENOTFOUND);
+    assert_int_equal(lt_document_part_read(store, 0, "a", 2, 0, &part), LT_ENOTFOUND);
     assert_int_equal(lt_documents_used(store, &after, &most), LT_OK);
     assert_int_equal(after, before);
     check_version(store, "ab", 1, 10);
@@ -203,7 +204,7 @@ static void changes_come_after_the_latents_before_them(void **state)
     for (uint32_t number = 0; number < witness.latents; number++)
         assert_int_equal(put_latent(store, number), LT_OK);
     struct lt_document document = {0};
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     add_version(changes, "a", 1, &document, 10);
     lt_store_change(store, changes, count_on_disk, &witness);
     assert_int_equal(lt_store_flush(store), LT_OK);
@@ -252,7 +253,7 @@ static void what_has_no_room_leaves_no_trace(void **state)
     assert_int_equal(put_version(store, "small", 1, &small, 1000), LT_OK);
     assert_int_equal(put_latent(store, 1), LT_OK);
     assert_int_equal(put_version(store, "large", 1, &large, 5 << 20), LT_EFULL);
-    assert_int_equal(lt_document_find(store, "large", &large), LT_ENOTFOUND);
+    assert_int_equal(lt_document_find(store, 0, "large", &large), LT_ENOTFOUND);
     assert_int_equal(get_latent(store, 1), LT_LOOKUP_HIT_DISK); /* of the same group */
     check_version(store, "small", 1, 1000);
     struct lt_store_stats stats;
@@ -297,24 +298,24 @@ static void what_was_made_of_something_that_changed_is_not_written(void **state)
     struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document one = {0}, other = {0}, now;
     for (uint32_t number = 1; number <= 2; number++) { /* the first and the second of its name, by two at once */
-        struct lt_changes *first = lt_changes_create(), *second = lt_changes_create();
+        struct lt_changes *first = lt_changes_create(0), *second = lt_changes_create(0);
         assert_int_equal(lt_document_expect(first, "a", &one), LT_OK);
         assert_int_equal(lt_document_expect(second, "a", &other), LT_OK);
         add_version(first, "a", number, &one, 100);
         add_version(second, "a", number + 10, &other, 100);
         assert_int_equal(write_changes(store, first), LT_OK);
         assert_int_equal(write_changes(store, second), LT_EBUSY);
-        assert_int_equal(lt_document_find(store, "a", &now), LT_OK);
+        assert_int_equal(lt_document_find(store, 0, "a", &now), LT_OK);
         assert_int_equal(lt_document_version(&now, 0)->number, number);
         one = other = now;
     }
-    struct lt_changes *removal = lt_changes_create(), *late = lt_changes_create();
+    struct lt_changes *removal = lt_changes_create(0), *late = lt_changes_create(0);
     assert_int_equal(lt_document_remove(removal, "a", &now), LT_OK);
     assert_int_equal(write_changes(store, removal), LT_OK);
     assert_int_equal(lt_document_expect(late, "a", &now), LT_OK);
     add_version(late, "a", 3, &now, 100);
     assert_int_equal(lt_store_change_wait(store, late), LT_EBUSY);
-    assert_int_equal(lt_document_find(store, "a", &now), LT_ENOTFOUND);
+    assert_int_equal(lt_document_find(store, 0, "a", &now), LT_ENOTFOUND);
     lt_store_close(store);
 }
 
@@ -324,19 +325,82 @@ static void joined_changes_are_written_together_or_not_at_all(void **state)
     struct lt_store *store = open_with(64 << 20, 0);
     struct lt_document a = {0}, b = {0}, found;
     for (int busy = 1; busy >= 0; busy--) {
-        struct lt_changes *changes = lt_changes_create(), *more = lt_changes_create();
+        struct lt_changes *changes = lt_changes_create(0), *more = lt_changes_create(0);
         a.count = b.count = 0;
         add_version(changes, "a", 1, &a, 100);
         b.checksum = (uint64_t)busy; /* of one that is not there */
         assert_int_equal(lt_document_expect(more, "b", &b), LT_OK);
         add_version(more, "b", 1, &b, 100);
         lt_changes_join(changes, more);
-        lt_changes_join(changes, lt_changes_create()); /* one without any */
+        lt_changes_join(changes, lt_changes_create(0)); /* one without any */
         assert_int_equal(lt_store_change_wait(store, changes), busy ? LT_EBUSY : LT_OK);
-        assert_int_equal(lt_document_find(store, "a", &found), busy ? LT_ENOTFOUND : LT_OK);
-        assert_int_equal(lt_document_find(store, "b", &found), busy ? LT_ENOTFOUND : LT_OK);
+        assert_int_equal(lt_document_find(store, 0, "a", &found), busy ? LT_ENOTFOUND : LT_OK);
+        assert_int_equal(lt_document_find(store, 0, "b", &found), busy ? LT_ENOTFOUND : LT_OK);
     }
     lt_store_close(store);
+}
+
+/* Documents of stores that knew no namespaces lie under their bare names, and are the public one's. */
+static void namespaces_share_names_and_nothing_else(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"a", "b"};
+    struct lt_store *store = open_with(64 << 20, 0);
+    struct lt_namespace spaces[2];
+    struct lt_error error;
+    bool created;
+    char name[LT_DOCUMENT_NAME_MAX + 1];
+    uint64_t removed;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            lt_namespace_put(store, names[i], &(struct lt_namespace_settings){0}, &spaces[i], &created, &error), LT_OK);
+    const uint32_t ids[] = {0, spaces[0].id, spaces[1].id};
+    for (uint32_t i = 0; i < 3; i++) {
+        struct lt_document document = {0};
+        struct lt_changes *changes = lt_changes_create(ids[i]);
+        add_version(changes, "a", i + 1, &document, 100);
+        assert_int_equal(write_changes(store, changes), LT_OK);
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        struct lt_document document;
+        struct lt_document_part part;
+        assert_int_equal(lt_document_find(store, ids[i], "a", &document), LT_OK);
+        assert_int_equal(document.versions[0].number, i + 1);
+        assert_int_equal(lt_document_part_read(store, ids[i], "a", i + 1, 0, &part), LT_OK);
+        lt_document_part_finish(&part);
+        assert_int_equal(lt_document_part_read(store, ids[(i + 1) % 3], "a", i + 1, 0, &part), LT_ENOTFOUND);
+        assert_int_equal(lt_document_next(store, ids[i], "", name, &document), LT_OK);
+        assert_string_equal(name, "a");
+        assert_int_equal(lt_document_next(store, ids[i], name, name, &document), LT_ENOTFOUND);
+    }
+    assert_int_equal(lt_namespace_remove(store, "a", &removed, &error), LT_OK);
+    struct lt_document document = {0};
+    assert_int_equal(lt_document_find(store, ids[1], "a", &document), LT_ENOTFOUND);
+    assert_int_equal(lt_document_find(store, ids[2], "a", &document), LT_OK);
+    struct lt_changes *late = lt_changes_create(ids[1]);
+    document.count = 0;
+    add_version(late, "a", 1, &document, 100);
+    assert_int_equal(write_changes(store, late), LT_ENOTFOUND);
+    lt_store_close(store);
+
+    MDB_env *environment;
+    MDB_txn *transaction;
+    MDB_dbi documents;
+    MDB_stat stat;
+    MDB_val key = {1, (void *)"a"}, value;
+    assert_int_equal(mdb_env_create(&environment), 0);
+    assert_int_equal(mdb_env_set_maxdbs(environment, 16), 0);
+    assert_int_equal(mdb_env_open(environment, path, MDB_RDONLY, 0600), 0);
+    assert_int_equal(mdb_txn_begin(environment, NULL, MDB_RDONLY, &transaction), 0);
+    assert_int_equal(mdb_dbi_open(transaction, "documents", 0, &documents), 0);
+    assert_int_equal(mdb_get(transaction, documents, &key, &value), 0);
+    assert_int_equal(mdb_stat(transaction, documents, &stat), 0);
+    assert_int_equal(stat.ms_entries, 2);
+    assert_int_equal(mdb_dbi_open(transaction, "parts", 0, &documents), 0);
+    assert_int_equal(mdb_stat(transaction, documents, &stat), 0);
+    assert_int_equal(stat.ms_entries, 4); /* two parts of each document: nothing of the late one */
+    mdb_txn_abort(transaction);
+    mdb_env_close(environment);
 }
 
 static void damage_is_seen(void **state)
@@ -349,7 +413,7 @@ static void damage_is_seen(void **state)
     struct lt_span_key chain = key_of(5);
     size_t found;
     assert_int_equal(put_version(store, "a", 1, &document, 100), LT_OK);
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     assert_int_equal(lt_refined_put(changes, &chain, DIMENSION, refined), LT_OK);
     assert_int_equal(write_changes(store, changes), LT_OK);
     assert_int_equal(lt_refined_get(store, &chain, 1, DIMENSION, read, &found), LT_OK);
@@ -358,23 +422,23 @@ static void damage_is_seen(void **state)
     damage("parts");
     damage("refined");
     store = open_with(64 << 20, 0);
-    assert_int_equal(lt_document_find(store, "a", &document), LT_OK);
-    assert_int_equal(lt_document_part_read(store, "a", 1, 0, &part), LT_ECORRUPT);
+    assert_int_equal(lt_document_find(store, 0, "a", &document), LT_OK);
+    assert_int_equal(lt_document_part_read(store, 0, "a", 1, 0, &part), LT_ECORRUPT);
     assert_int_equal(lt_refined_get(store, &chain, 1, DIMENSION, read, &found), LT_OK);
     assert_int_equal(found, 0);
     lt_store_close(store);
     damage("documents");
     store = open_with(64 << 20, 0);
     char name[LT_DOCUMENT_NAME_MAX + 1];
-    assert_int_equal(lt_document_find(store, "a", &document), LT_ECORRUPT);
-    assert_int_equal(lt_document_next(store, "", name, &document), LT_ECORRUPT);
+    assert_int_equal(lt_document_find(store, 0, "a", &document), LT_ECORRUPT);
+    assert_int_equal(lt_document_next(store, 0, "", name, &document), LT_ECORRUPT);
     assert_string_equal(name, "a");
     lt_store_close(store);
 }
 
 static void put_refined(struct lt_store *store, uint32_t first, uint32_t count)
 {
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     float refined[DIMENSION];
     for (uint32_t number = first; number < first + count; number++) {
         struct lt_span_key chain = key_of(number);
@@ -428,6 +492,7 @@ int main(void)
         IN_A_FOLDER(what_has_no_room_leaves_no_trace),
         IN_A_FOLDER(what_was_made_of_something_that_changed_is_not_written),
         IN_A_FOLDER(joined_changes_are_written_together_or_not_at_all),
+        IN_A_FOLDER(namespaces_share_names_and_nothing_else),
         IN_A_FOLDER(damage_is_seen),
         IN_A_FOLDER(refined_latents_are_exact_and_the_oldest_go_first),
     };

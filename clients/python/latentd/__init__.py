@@ -19,9 +19,10 @@ from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParame
 from .explanation import Explanation
 from .latents import Latent, Latents
 from .methods import GenerateOptions, Segment, answer, document, stored, user
+from .packs import Imported, ImportedDocument
 from .results import (Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
-                      Generation, Hello, Imported, ImportedDocument, Info, Model, Namespace, Near, Neighbour, Neighbourhood,
-                      Operations, Page, Put, Receipt, Record, Score, SegmentScore, Span, StoreInfo, Timings, Usage, Verified)
+                      Generation, Hello, Info, Model, Namespace, Near, Neighbour, Neighbourhood, Operations, Page, Put, Receipt,
+                      Record, Score, SegmentScore, Span, StoreInfo, Timings, Usage, Verified)
 from .stats import Counters, NamespaceCounters, NamespaceStats, RemoteTier, Stats
 
 __version__ = "0.1.0"

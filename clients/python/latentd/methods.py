@@ -11,9 +11,10 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 from .explanation import Explanation
 from .latents import Latent, Latents, read_latents
+from .packs import Imported
 from .reading import read
 from .results import (DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding, Generation, Hello,
-                      Imported, Info, Model, Namespace, Near, Page, Put, Score, Verified)
+                      Info, Model, Namespace, Near, Page, Put, Score, Verified)
 from .stats import Stats
 
 T = TypeVar("T")
@@ -108,16 +109,17 @@ def score(text: str | None = None, *, segments: Sequence[Segment] | None = None,
 
 
 def explain(prompt: str | None = None, *, segments: Sequence[Segment] | None = None, model: str | None = None,
-            max_tokens: int | None = None, measure: str | None = None) -> Call[Explanation]:
+            max_tokens: int | None = None, measure: str | None = None, namespace: str | None = None) -> Call[Explanation]:
     """Asks a prompt, and runs it again with nothing cached, with everything cached and by a token-level model, to show what each
     stage costs. `measure` is a text of 2,080 tokens or more to run long prompts with, too."""
-    return Call("explain", chosen(prompt=prompt, segments=segments, model=model, max_tokens=max_tokens, measure=measure),
+    return Call("explain", chosen(prompt=prompt, segments=segments, model=model, max_tokens=max_tokens, measure=measure,
+                                  namespace=namespace),
                 into(Explanation))
 
 
-def near(text: str, *, k: int | None = None, model: str | None = None) -> Call[Near]:
+def near(text: str, *, k: int | None = None, model: str | None = None, namespace: str | None = None) -> Call[Near]:
     """The cached spans that are nearest to each span of a text, at most `k` (10) for each. Stores nothing."""
-    return Call("near", chosen(text=text, k=k, model=model), into(Near))
+    return Call("near", chosen(text=text, k=k, model=model, namespace=namespace), into(Near))
 
 
 def latent_get(keys: Sequence[str | bytes], *, model: str | None = None, namespace: str | None = None) -> Call[Latents]:
@@ -204,35 +206,36 @@ def backup(path: str) -> Call[int]:
     return Call("backup", {"path": path}, into(int, "bytes"))
 
 
-def doc_put(name: str, text: str, *, model: str | None = None) -> Call[DocumentChange]:
+def doc_put(name: str, text: str, *, model: str | None = None, namespace: str | None = None) -> Call[DocumentChange]:
     """Stores a text as the newest version of a document; it is on the daemon's disk on return. A text of more than 512 KiB goes in
     pieces, with `call`; see doc.put in proto/PROTOCOL.md."""
-    return Call("doc.put", chosen(name=name, text=text, model=model), into(DocumentChange))
+    return Call("doc.put", chosen(name=name, text=text, model=model, namespace=namespace), into(DocumentChange))
 
 
-def doc_get(name: str, *, version: int | None = None, part: int | None = None, model: str | None = None) -> Call[DocumentPart]:
+def doc_get(name: str, *, version: int | None = None, part: int | None = None, model: str | None = None,
+            namespace: str | None = None) -> Call[DocumentPart]:
     """A part of a document's text (the first), with its spans; `parts` says how many there are."""
-    return Call("doc.get", chosen(name=name, version=version, part=part, model=model), into(DocumentPart))
+    return Call("doc.get", chosen(name=name, version=version, part=part, model=model, namespace=namespace), into(DocumentPart))
 
 
-def doc_list(*, after: str | None = None, limit: int | None = None) -> Call[DocumentList]:
+def doc_list(*, after: str | None = None, limit: int | None = None, namespace: str | None = None) -> Call[DocumentList]:
     """Documents by name, those behind `after`."""
-    return Call("doc.list", chosen(after=after, limit=limit), into(DocumentList))
+    return Call("doc.list", chosen(after=after, limit=limit, namespace=namespace), into(DocumentList))
 
 
-def doc_history(name: str) -> Call[tuple[DocumentVersion, ...]]:
+def doc_history(name: str, *, namespace: str | None = None) -> Call[tuple[DocumentVersion, ...]]:
     """The versions of a document that are kept, the newest first."""
-    return Call("doc.history", {"name": name}, into(tuple[DocumentVersion, ...], "versions"))
+    return Call("doc.history", chosen(name=name, namespace=namespace), into(tuple[DocumentVersion, ...], "versions"))
 
 
-def doc_remove(name: str) -> Call[int]:
+def doc_remove(name: str, *, namespace: str | None = None) -> Call[int]:
     """Removes a document with its history; how many versions there were."""
-    return Call("doc.remove", {"name": name}, into(int, "versions"))
+    return Call("doc.remove", chosen(name=name, namespace=namespace), into(int, "versions"))
 
 
-def doc_refine(name: str, *, version: int | None = None, model: str | None = None) -> Call[DocumentRefinement]:
+def doc_refine(name: str, *, version: int | None = None, model: str | None = None, namespace: str | None = None) -> Call[DocumentRefinement]:
     """Stores what the model's refiner makes of a document, so that prompts need not."""
-    return Call("doc.refine", chosen(name=name, version=version, model=model), into(DocumentRefinement))
+    return Call("doc.refine", chosen(name=name, version=version, model=model, namespace=namespace), into(DocumentRefinement))
 
 
 def latent_put(tokens: Sequence[Sequence[int]], latents: Sequence[Latent], *, encoder: str | bytes,

@@ -264,25 +264,6 @@ class Page:
 
 
 @dataclass(frozen=True)
-class ImportedDocument:
-    """A document of a pack."""
-    name: str
-    version: int
-    unchanged: bool
-    """Its text was that of the newest version: there is no new one."""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What was taken of a pack."""
-    records: int
-    expired: int
-    """Whose time is over; they were not taken."""
-    model: str
-    documents: tuple[ImportedDocument, ...] = ()
-
-
-@dataclass(frozen=True)
 class Verified:
     """What a check of all records has found and done."""
     checked: int
