@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/identity.h"
+
 struct lt_buffer;
 struct lt_engine;
 struct lt_job;
@@ -17,7 +19,8 @@ struct lt_caller {
     void (*deliver)(struct lt_caller *caller, struct lt_job *job, struct lt_buffer *bytes);
     /* The job's last message was delivered and the job is the caller's no longer; it is freed after this. */
     void (*finished)(struct lt_caller *caller, struct lt_job *job);
-    struct lt_job *jobs; /* not answered yet */
+    struct lt_identity identity; /* who it is, and so what it may ask for */
+    struct lt_job *jobs;         /* not answered yet */
     size_t job_count;
     struct lt_transfer *transfer; /* a pack on its way, or NULL */
 };

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/log.h"
+#include "daemon/peers.h"
 #include "kernels/model.h"
 #include "proto/error.h"
 #include "proto/limits.h"
@@ -17,9 +18,10 @@ struct lt_config {
     char *socket;                /* path of the Unix socket */
     char *models[LT_MODELS_MAX]; /* files; the first is the default model */
     size_t model_count;
+    struct lt_peers allow;      /* on the Unix socket */
+    char *tokens;               /* token file for TCP and HTTP, or NULL: whoever reaches the address may use it */
     char *listen;               /* HOST:PORT, or NULL: no TCP */
     char *http;                 /* HOST:PORT, or NULL: no HTTP */
-    char *http_token_file;      /* or NULL: whoever reaches the address may use it */
     char *remote;               /* redis://HOST:PORT,…, or NULL: no remote tier */
     char *remote_password_file; /* or NULL */
     uint32_t remote_deadline;   /* milliseconds */

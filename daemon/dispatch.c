@@ -2,10 +2,12 @@
 
 #include <string.h>
 
+#include "daemon/authentication.h"
 #include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/http.h"
 #include "daemon/latent_get.h"
+#include "daemon/log.h"
 #include "daemon/namespace_choice.h"
 #include "daemon/pool.h"
 #include "daemon/report.h"
@@ -14,6 +16,7 @@
 #include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/pairs.h"
+#include "proto/roles.h"
 #include "proto/writer.h"
 
 /* Empty if memory is out; sending nothing closes a session. */
@@ -173,14 +176,24 @@ static void write_pair(struct lt_writer *writer, const char *name, bool value)
     lt_write_bool(writer, value);
 }
 
-static void write_hello(struct lt_writer *writer)
+static void write_hello(struct lt_writer *writer, const struct lt_identity *identity)
 {
-    lt_write_map(writer, 3);
+    uint32_t count = 0;
+    for (enum lt_access access = LT_ACCESS_READ; access <= LT_ACCESS_ADMIN; access++)
+        count += lt_roles_include(identity->roles, access);
+    lt_write_map(writer, 6);
     lt_write_text(writer, "server");
     lt_write_text(writer, "latentd");
     lt_write_text(writer, "version");
     lt_write_text(writer, LT_VERSION);
     lt_pair_uint(writer, "protocol", LT_PROTOCOL_VERSION);
+    lt_pair_text(writer, "identity", identity->name);
+    lt_pair_text(writer, "namespace", *identity->space ? identity->space : NULL);
+    lt_write_text(writer, "roles");
+    lt_write_array(writer, count);
+    for (enum lt_access access = LT_ACCESS_READ; access <= LT_ACCESS_ADMIN; access++)
+        if (lt_roles_include(identity->roles, access))
+            lt_write_text(writer, lt_access_name(access));
 }
 
 /* Methods whose answer is in memory. */
@@ -194,10 +207,10 @@ static void answer(struct lt_session *session, const struct lt_request *request)
     lt_write_response(&writer, request->id);
     switch (request->method) {
     case LT_METHOD_HELLO:
-        write_hello(&writer);
+        write_hello(&writer, &session->caller.identity);
         break;
     case LT_METHOD_STATS:
-        lt_report_stats(&writer, server);
+        lt_report_stats(&writer, server, session->caller.identity.space);
         break;
     case LT_METHOD_INFO:
         lt_report_info(&writer, server);
@@ -298,6 +311,33 @@ static bool answer_from_memory(struct lt_session *session, const struct lt_reque
     return true;
 }
 
+/* A hello with a token says who is asking from now on. LT_EDENIED: nobody who is known. */
+static int take_token(struct lt_session *session, const char *token, struct lt_error *error)
+{
+    struct lt_identity identity;
+    int code = lt_authenticate_token(session->server, token, &identity, error);
+    if (code == LT_OK)
+        lt_session_set_identity(session, &identity);
+    else
+        lt_log(LT_LOG_WARNING, "a client was refused: %s", error->message);
+    return code;
+}
+
+/* Whether a request may go on: whoever asks is known and allowed to. Who is not known has one try. */
+static bool admit(struct lt_session *session, struct lt_request *request)
+{
+    struct lt_error error;
+    bool has_token = request->method == LT_METHOD_HELLO && *request->hello.token;
+    int code = has_token ? take_token(session, request->hello.token, &error)
+                         : lt_identity_admit(&session->caller.identity, request, &error);
+    if (code == LT_OK)
+        return true;
+    refuse(session, true, request->id, &error);
+    if (has_token || !session->caller.identity.known)
+        lt_session_leave(session);
+    return false;
+}
+
 void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
 {
     struct lt_request *request;
@@ -307,6 +347,12 @@ void lt_dispatch(struct lt_session *session, const uint8_t *frame, size_t bytes)
     lt_count(&session->server->counters, LT_COUNTER_REQUESTS, 1);
     if (lt_request_decode(frame, bytes, &request, &id, &id_known, &error)) {
         refuse(session, id_known, id, &error);
+        if (!session->caller.identity.known)
+            lt_session_leave(session);
+        return;
+    }
+    if (!admit(session, request)) {
+        lt_request_destroy(request);
         return;
     }
     if (!is_job(request->method)) {
@@ -338,7 +384,7 @@ static void finish_job(struct lt_server *server, struct lt_job *job)
         lt_fail_code(&error, LT_ENOMEM);
         write_error(&bytes, true, job->request->id, &error);
     } else if (server->http && !job->final.failed) {
-        lt_http_recent_keep(&server->http->recent, job->request, &bytes);
+        lt_http_recent_keep(&server->http->recent, job, &bytes);
     }
     deliver(job, &bytes);
     struct lt_caller *caller = job->caller;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/authentication.h"
 #include "daemon/clock.h"
 #include "daemon/http_exchange.h"
 #include "daemon/listen.h"
@@ -22,6 +23,8 @@ struct lt_http_connection {
     struct lt_http_connection *previous, *next;
     int descriptor;
     double idle_since; /* when it was made or its last exchange ended; 0 while there is one */
+    double began;
+    bool is_preauth; /* a token is needed, and none has come with any request so far */
 };
 
 /* --- libmicrohttpd calls --- */
@@ -39,6 +42,23 @@ static void set_busy(struct MHD_Connection *of, bool busy)
         connection->idle_since = busy ? 0 : lt_clock_seconds();
 }
 
+static void set_preauth(struct lt_http_connection *connection, bool preauth)
+{
+    if (preauth && !connection->is_preauth)
+        connection->http->preauth_count++;
+    else if (!preauth && connection->is_preauth)
+        connection->http->preauth_count--;
+    connection->is_preauth = preauth;
+}
+
+static void begin_exchange(struct lt_http_exchange *exchange)
+{
+    struct lt_http_connection *connection = connection_of(exchange->connection);
+    set_busy(exchange->connection, true);
+    if (connection && exchange->caller.identity.known)
+        set_preauth(connection, false);
+}
+
 static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *data, size_t *bytes, void **request)
 {
@@ -50,7 +70,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     if (!exchange) {
         *request = exchange = lt_http_exchange_begin(http, connection);
         if (exchange)
-            set_busy(connection, true);
+            begin_exchange(exchange);
         return exchange ? MHD_YES : MHD_NO;
     }
     if (*bytes) {
@@ -82,13 +102,19 @@ static void begin_connection(struct lt_http *http, struct MHD_Connection *of, vo
         lt_free(connection);
         return; /* it lives with libmicrohttpd's timeout alone */
     }
-    *connection = (struct lt_http_connection){
-        .http = http, .next = http->connections, .descriptor = info->connect_fd, .idle_since = lt_clock_seconds()};
+    *connection = (struct lt_http_connection){.http = http,
+                                              .next = http->connections,
+                                              .descriptor = info->connect_fd,
+                                              .idle_since = lt_clock_seconds(),
+                                              .began = lt_clock_seconds()};
     if (connection->next)
         connection->next->previous = connection;
     http->connections = connection;
     http->connection_count++;
     *ret_context = connection;
+    set_preauth(connection, lt_authentication_needs_token(http->server));
+    if (http->preauth_count > LT_PREAUTH_CONNECTIONS_MAX)
+        shutdown(connection->descriptor, SHUT_RDWR); /* libmicrohttpd sees it end and closes it */
 }
 
 static void end_connection(struct lt_http *http, struct lt_http_connection *connection)
@@ -102,6 +128,7 @@ static void end_connection(struct lt_http *http, struct lt_http_connection *conn
     if (connection->next)
         connection->next->previous = connection->previous;
     http->connection_count--;
+    set_preauth(connection, false);
     lt_free(connection);
 }
 
@@ -163,12 +190,6 @@ static int watch_sockets(struct lt_http *http, struct lt_error *error)
     return LT_OK;
 }
 
-int lt_http_reload_tokens(struct lt_http *http, struct lt_error *error)
-{
-    const char *path = http->server->config->http_token_file;
-    return path ? lt_http_access_load(path, &http->access, error) : LT_OK;
-}
-
 int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
@@ -178,9 +199,7 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
         return lt_fail_code(error, LT_ENOMEM);
     http->server = server;
     lt_http_recent_init(&http->recent);
-    int code = lt_http_reload_tokens(http, error);
-    if (code == LT_OK)
-        code = lt_listen_http(config->http, http->access.count > 0, &descriptor, error);
+    int code = lt_listen_http(config->http, lt_authentication_needs_token(server), &descriptor, error);
     if (code)
         goto failed;
     http->daemon = MHD_start_daemon(
@@ -221,9 +240,11 @@ void lt_http_count_reply(struct lt_http *http, const char *path, unsigned status
 
 void lt_http_tick(struct lt_http *http, double now)
 {
-    for (struct lt_http_connection *connection = http->connections; connection; connection = connection->next)
-        if (connection->idle_since != 0 && now - connection->idle_since > LT_HTTP_SECONDS_IDLE)
-            shutdown(connection->descriptor, SHUT_RDWR); /* libmicrohttpd sees it end and closes it */
+    for (struct lt_http_connection *connection = http->connections; connection; connection = connection->next) {
+        bool late = connection->is_preauth && now - connection->began > LT_PREAUTH_SECONDS_MAX;
+        if (late || (connection->idle_since != 0 && now - connection->idle_since > LT_HTTP_SECONDS_IDLE))
+            shutdown(connection->descriptor, SHUT_RDWR);
+    }
     for (struct lt_http_exchange *exchange = http->exchanges; exchange; exchange = exchange->next) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CONNECTION_FD);

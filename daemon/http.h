@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "daemon/http_access.h"
 #include "daemon/http_recent.h"
 #include "proto/error.h"
 
@@ -34,11 +33,11 @@ struct lt_http {
     struct MHD_Daemon *daemon;
     uv_poll_t ready;  /* libmicrohttpd's epoll descriptor */
     uv_timer_t timer; /* when libmicrohttpd wants to run though nothing is ready */
-    struct lt_http_access access;
     struct lt_http_connection *connections;
     struct lt_http_exchange *exchanges;
     size_t connection_count;
-    size_t body_bytes; /* of all exchanges */
+    size_t preauth_count; /* of those, that have not sent a token yet where one is needed */
+    size_t body_bytes;    /* of all exchanges */
     struct lt_http_replies replies[LT_HTTP_REPLIES_MAX];
     size_t replies_count;
     struct lt_http_recent recent;
@@ -48,9 +47,6 @@ struct lt_http {
 /* Listens on the address of server->config. LT_ECONFIG, LT_EADDRESS, LT_EIO, LT_ENOMEM with the reason; then *ret_http
  * is untouched and nothing is left open but handles that the loop still has to close. */
 int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt_error *error);
-
-/* Reads the token file again, if there is one. LT_ECONFIG with the reason; then the tokens are as before. */
-int lt_http_reload_tokens(struct lt_http *http, struct lt_error *error);
 
 /* Lets replies go on after jobs had something to say. Not from inside a handler. */
 void lt_http_run(struct lt_http *http);

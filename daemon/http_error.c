@@ -5,15 +5,11 @@ static const struct kind {
     unsigned status;
     const char *name; /* what OpenAI calls it, where clients know the word; NULL: as on the socket */
 } kinds[] = {
-    {LT_EPARAM, 400, NULL},
-    {LT_EUTF8, 400, NULL},
-    {LT_EMALFORMED, 400, NULL},
-    {LT_ECONTEXT, 400, "context_length_exceeded"},
-    {LT_ENOMODEL, 404, "model_not_found"},
-    {LT_ENOTFOUND, 404, NULL},
-    {LT_ETOOLARGE, 413, NULL},
-    {LT_EBUSY, 503, NULL},
-    {LT_ECANCELLED, 503, NULL},
+    {LT_EPARAM, 400, NULL},     {LT_EUTF8, 400, NULL},
+    {LT_EMALFORMED, 400, NULL}, {LT_ECONTEXT, 400, "context_length_exceeded"},
+    {LT_EDENIED, 403, NULL},    {LT_ENOMODEL, 404, "model_not_found"},
+    {LT_ENOTFOUND, 404, NULL},  {LT_ETOOLARGE, 413, NULL},
+    {LT_EBUSY, 503, NULL},      {LT_ECANCELLED, 503, NULL},
     {LT_ESHUTDOWN, 503, NULL},
 };
 

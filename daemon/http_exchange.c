@@ -6,6 +6,7 @@
 
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
+#include "daemon/http_access.h"
 #include "daemon/http_error.h"
 #include "daemon/http_route.h"
 #include "daemon/log.h"
@@ -127,7 +128,12 @@ static void finished(struct lt_caller *caller, struct lt_job *job)
 bool lt_http_submit(struct lt_http_exchange *exchange, struct lt_request *request)
 {
     struct lt_error error;
-    if (lt_dispatch_submit(exchange->http->server, &exchange->caller, request, &error) == LT_OK)
+    int code = lt_identity_admit(&exchange->caller.identity, request, &error);
+    if (code)
+        lt_request_destroy(request);
+    else
+        code = lt_dispatch_submit(exchange->http->server, &exchange->caller, request, &error);
+    if (code == LT_OK)
         return true;
     lt_caller_abandon(&exchange->caller, engine_of(exchange));
     lt_http_reply_error(exchange, &error, NULL);
@@ -282,6 +288,9 @@ struct lt_http_exchange *lt_http_exchange_begin(struct lt_http *http, struct MHD
     if (!exchange)
         return NULL;
     exchange->caller = (struct lt_caller){.deliver = deliver, .finished = finished};
+    lt_http_identify(http->server,
+                     MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION),
+                     &exchange->caller.identity);
     exchange->http = http;
     exchange->connection = connection;
     exchange->began = lt_clock_seconds();
@@ -298,6 +307,9 @@ struct lt_http_exchange *lt_http_exchange_begin(struct lt_http *http, struct MHD
 bool lt_http_exchange_receive(struct lt_http_exchange *exchange, const char *data, size_t bytes)
 {
     struct lt_http *http = exchange->http;
+    bool known = exchange->caller.identity.known;
+    if (!known)
+        exchange->refusal = LT_EDENIED;
     if (exchange->refusal == LT_OK && http->body_bytes + bytes > LT_HTTP_BODIES_BYTES_MAX)
         exchange->refusal = LT_EBUSY;
     if (exchange->refusal == LT_OK)
@@ -309,7 +321,7 @@ bool lt_http_exchange_receive(struct lt_http_exchange *exchange, const char *dat
     http->body_bytes -= exchange->body.size;
     lt_buffer_finish(&exchange->body);
     exchange->refused_bytes += bytes;
-    return exchange->refused_bytes <= LT_HTTP_BODIES_BYTES_MAX;
+    return exchange->refused_bytes <= (known ? LT_HTTP_BODIES_BYTES_MAX : LT_PREAUTH_BODY_BYTES_MAX);
 }
 
 static void forget_body(struct lt_http_exchange *exchange)

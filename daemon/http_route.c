@@ -3,6 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/authentication.h"
+#include "daemon/http_access.h"
 #include "daemon/http_error.h"
 #include "daemon/server.h"
 #include "proto/json.h"
@@ -10,17 +12,18 @@
 static const struct route {
     const char *method, *path;
     const struct lt_http_handler *handler;
-    bool open; /* to clients without a token */
+    enum lt_method needs; /* what a client must be allowed to use, as over the socket */
+    bool open;            /* to clients without a token */
 } routes[] = {
-    {"POST", "/v1/completions", &lt_http_completions, false},
-    {"POST", "/v1/chat/completions", &lt_http_chat, false},
-    {"POST", "/v1/embeddings", &lt_http_embeddings, false},
-    {"GET", "/v1/models", &lt_http_models, false},
-    {"GET", "/healthz", &lt_http_health, true},
-    {"GET", "/readyz", &lt_http_ready, true},
-    {"GET", "/", &lt_http_page, true},
-    {"GET", "/latentd/requests", &lt_http_requests, false},
-    {"GET", "/metrics", &lt_http_metrics, false},
+    {"POST", "/v1/completions", &lt_http_completions, LT_METHOD_GENERATE, false},
+    {"POST", "/v1/chat/completions", &lt_http_chat, LT_METHOD_GENERATE, false},
+    {"POST", "/v1/embeddings", &lt_http_embeddings, LT_METHOD_ENCODE, false},
+    {"GET", "/v1/models", &lt_http_models, LT_METHOD_MODELS, false},
+    {"GET", "/healthz", &lt_http_health, LT_METHOD_PING, true},
+    {"GET", "/readyz", &lt_http_ready, LT_METHOD_PING, true},
+    {"GET", "/", &lt_http_page, LT_METHOD_PING, true},
+    {"GET", "/latentd/requests", &lt_http_requests, LT_METHOD_SCAN, false}, /* texts of all, as those have */
+    {"GET", "/metrics", &lt_http_metrics, LT_METHOD_STATS, false},
 };
 
 static const struct route *find(const char *path)
@@ -44,15 +47,23 @@ static bool is_method(const struct route *route, const char *method)
 /* Whether the client may ask for this; otherwise the reply says why not. */
 static bool check_access(struct lt_http_exchange *exchange, const struct route *route)
 {
-    const struct lt_http_access *access = &exchange->http->access;
-    if (access->count == 0 && !lt_http_host_is_local(header(exchange, MHD_HTTP_HEADER_HOST))) {
+    const struct lt_identity *identity = &exchange->caller.identity;
+    struct lt_error error;
+    if (!lt_authentication_needs_token(exchange->http->server) &&
+        !lt_http_host_is_local(header(exchange, MHD_HTTP_HEADER_HOST))) {
         lt_http_reply_refusal(exchange, MHD_HTTP_FORBIDDEN, "forbidden_host",
                               "without a token file only requests to localhost, 127.0.0.1 or [::1] are answered");
         return false;
     }
-    if ((!route || !route->open) && !lt_http_access_allows(access, header(exchange, MHD_HTTP_HEADER_AUTHORIZATION))) {
+    if (route && route->open)
+        return true;
+    if (!identity->known) {
         lt_http_reply_refusal(exchange, MHD_HTTP_UNAUTHORIZED, "invalid_api_key",
                               "a token of the daemon's token file is needed: Authorization: Bearer TOKEN");
+        return false;
+    }
+    if (route && lt_identity_check(identity, route->needs, &error)) {
+        lt_http_reply_error(exchange, &error, NULL);
         return false;
     }
     return true;

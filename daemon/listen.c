@@ -109,17 +109,25 @@ static int parse_address(const char *text, const char *flag, struct sockaddr_sto
     return LT_OK;
 }
 
-int lt_listen_remote(uv_loop_t *loop, const char *address, uv_connection_cb accept, uv_tcp_t *ret_listener,
-                     struct lt_error *error)
+static int check_reach(const struct sockaddr_storage *parsed, bool anywhere, const char *flag, const char *address,
+                       struct lt_error *error)
+{
+    if (anywhere || is_loopback(parsed))
+        return LT_OK;
+    return lt_fail(error, LT_ECONFIG,
+                   "%s: %s is not a loopback address; others are taken only with --tokens, because without it whoever "
+                   "connects may do everything",
+                   flag, address);
+}
+
+int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, uv_connection_cb accept,
+                     uv_tcp_t *ret_listener, struct lt_error *error)
 {
     struct sockaddr_storage parsed = {0};
     int code = parse_address(address, "--listen", &parsed, error);
     uv_tcp_init(loop, ret_listener);
-    if (code == LT_OK && !is_loopback(&parsed))
-        code = lt_fail(error, LT_ECONFIG,
-                       "--listen: %s is not a loopback address; others are refused, because whoever connects may do "
-                       "everything",
-                       address);
+    if (code == LT_OK)
+        code = check_reach(&parsed, anywhere, "--listen", address, error);
     if (code)
         return code;
     int failed = uv_tcp_bind(ret_listener, (struct sockaddr *)&parsed, 0);
@@ -135,13 +143,10 @@ int lt_listen_http(const char *address, bool anywhere, int *ret_descriptor, stru
     struct sockaddr_storage parsed = {0};
     const int on = 1, kept = LT_HTTP_SEND_BYTES; /* also of the connections made from it */
     int code = parse_address(address, "--http", &parsed, error);
+    if (code == LT_OK)
+        code = check_reach(&parsed, anywhere, "--http", address, error);
     if (code)
         return code;
-    if (!anywhere && !is_loopback(&parsed))
-        return lt_fail(error, LT_ECONFIG,
-                       "--http: %s is not a loopback address; others are taken only with --http-token-file, because "
-                       "whoever connects may read and write the cache",
-                       address);
     socklen_t bytes = parsed.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
     int descriptor = socket(parsed.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&

@@ -14,11 +14,12 @@
 int lt_listen_local(uv_loop_t *loop, const char *path, uv_connection_cb accept, uv_pipe_t *ret_listener,
                     struct lt_error *error);
 
-/* Binds and listens on HOST:PORT, loopback addresses only: the protocol has no authentication yet. Errors as above. */
-int lt_listen_remote(uv_loop_t *loop, const char *address, uv_connection_cb accept, uv_tcp_t *ret_listener,
-                     struct lt_error *error);
+/* Binds and listens on HOST:PORT. Other addresses than loopback are taken only if `anywhere` is set. Errors as above.
+ */
+int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, uv_connection_cb accept,
+                     uv_tcp_t *ret_listener, struct lt_error *error);
 
-/* Binds and listens on HOST:PORT for HTTP. Other addresses than loopback are taken only if `anywhere` is set. The
+/* Binds and listens on HOST:PORT for HTTP. `anywhere` as above. The
  * descriptor does not block and is the caller's to close. Errors as above. */
 int lt_listen_http(const char *address, bool anywhere, int *ret_descriptor, struct lt_error *error);
 

@@ -1,4 +1,5 @@
-/* In which namespace a request lives: the one place that decides. Any thread. */
+/* In which namespace a request lives: the one place that decides. A request of an identity that is bound to one has
+ * been put there by lt_identity_admit. Any thread. */
 #ifndef LT_DAEMON_NAMESPACE_CHOICE_H
 #define LT_DAEMON_NAMESPACE_CHOICE_H
 

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <sodium.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/clock.h"
@@ -54,10 +55,14 @@ static void write_namespace_counters(struct lt_writer *writer, const struct lt_c
     lt_pair_real(writer, "seconds_avoided", (double)hits * seconds_of_a_span(counters));
 }
 
-static void write_namespaces(struct lt_writer *writer, const struct lt_server *server)
+/* All namespaces, or if `space` is not empty that one alone. */
+static void write_namespaces(struct lt_writer *writer, const struct lt_server *server, const char *space)
 {
     struct lt_namespace_usage *usages = lt_malloc(LT_NAMESPACES_MAX * sizeof *usages);
-    size_t count = usages ? lt_namespace_list(server->store, 0, usages, LT_NAMESPACES_MAX) : 0;
+    size_t found = usages ? lt_namespace_list(server->store, 0, usages, LT_NAMESPACES_MAX) : 0, count = 0;
+    for (size_t i = 0; i < found; i++)
+        if (!*space || strcmp(usages[i].space.name, space) == 0)
+            usages[count++] = usages[i];
     lt_write_text(writer, "namespaces");
     lt_write_array(writer, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -127,7 +132,7 @@ static void write_first_token(struct lt_writer *writer, const char *name, const 
     lt_write_nil(writer);
 }
 
-void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
+void lt_report_stats(struct lt_writer *writer, const struct lt_server *server, const char *space)
 {
     const struct lt_counters *counters = &server->counters;
     struct lt_store_stats store;
@@ -150,7 +155,7 @@ void lt_report_stats(struct lt_writer *writer, const struct lt_server *server)
     write_first_token(writer, "ttft_p50_ms", counters, 0.5);
     write_first_token(writer, "ttft_p99_ms", counters, 0.99);
     write_remote(writer, server->fleet);
-    write_namespaces(writer, server);
+    write_namespaces(writer, server, space);
     lt_write_text(writer, "lifetime");
     lt_write_map(writer, SHARED_FIELDS);
     write_counters(

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "daemon/authentication.h"
 #include "daemon/background.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
@@ -139,7 +140,7 @@ static void on_hangup(uv_signal_t *handle, int number)
         return;
     }
     lt_log_set_level(level);
-    if (server->http && lt_http_reload_tokens(server->http, &error))
+    if (lt_authentication_reload(server, &error))
         lt_log(LT_LOG_ERROR, "SIGHUP: tokens stay as they are: %s", error.message);
     lt_log(LT_LOG_INFO, "SIGHUP: log level and tokens are read again; other settings need a restart");
 }
@@ -282,9 +283,12 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
     if (failed)
         code = lt_fail(error, LT_EIO, "cannot start the event loop: %s", uv_strerror(failed));
     if (code == LT_OK)
+        code = lt_authentication_open(server, error);
+    if (code == LT_OK)
         code = lt_listen_local(&server->loop, config->socket, on_connection, &server->local, error);
     if (code == LT_OK && config->listen)
-        code = lt_listen_remote(&server->loop, config->listen, on_connection, &server->remote, error);
+        code = lt_listen_remote(&server->loop, config->listen, server->tokens != NULL, on_connection, &server->remote,
+                                error);
     if (code == LT_OK && config->http)
         code = lt_http_start(server, &server->http, error);
     if (code == LT_OK && config->remote)
@@ -312,6 +316,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         if (server->fleet)
             lt_remote_close(server->fleet);
         close_loop(server);
+        lt_authentication_close(server);
         lt_http_destroy(server->http);
         lt_remote_destroy(server->fleet);
     }
@@ -324,6 +329,7 @@ void lt_server_run(struct lt_server *server)
     lt_engine_destroy(server->engine);
     lt_remote_destroy(server->fleet);
     lt_http_destroy(server->http);
+    lt_authentication_close(server);
     lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
     /* The store is still to be closed. Closing libuv's handles of signals, and so its loop, would give the signals back
      * their power to end the process. */

@@ -16,6 +16,7 @@
 struct lt_http;
 struct lt_remote;
 struct lt_session;
+struct lt_tokens;
 struct lt_background;
 
 struct lt_server {
@@ -25,8 +26,9 @@ struct lt_server {
     struct lt_store *store;
     struct lt_counters counters;
     struct lt_engine *engine;
-    uint32_t threads; /* for matrix products */
-    double started;   /* lt_clock_seconds */
+    struct lt_tokens *tokens; /* who may come over TCP and HTTP; NULL: no token is asked for */
+    uint32_t threads;         /* for matrix products */
+    double started;           /* lt_clock_seconds */
     time_t started_at;
 
     uv_loop_t loop;
@@ -40,9 +42,10 @@ struct lt_server {
     uv_signal_t terminate, interrupt, hangup;
     struct lt_session *sessions;
     size_t session_count;
-    bool accept_later; /* a connection waits that could not be taken for want of memory: libuv offers it only once */
-    size_t job_count;  /* jobs that are not done */
-    size_t pool_count; /* those of them that the pool has */
+    size_t preauth_count; /* of those, from whom a token has to come first */
+    bool accept_later;    /* a connection waits that could not be taken for want of memory: libuv offers it only once */
+    size_t job_count;     /* jobs that are not done */
+    size_t pool_count;    /* those of them that the pool has */
     struct lt_background *backgrounds; /* of the pool's, those that it knows by name */
     size_t transfer_count;             /* packs on their way */
     size_t upload_bytes;               /* of documents on their way in, here and in the engine */

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "daemon/authentication.h"
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
@@ -112,21 +113,15 @@ void lt_session_send(struct lt_session *session, struct lt_buffer *bytes)
 
 /* --- reading --- */
 
-static void send_stream_error(struct lt_session *session, int code)
+void lt_session_refuse(struct lt_session *session, const struct lt_error *error)
 {
-    struct lt_error error;
     struct lt_buffer bytes;
     struct lt_writer writer;
-    if (code == LT_ETOOLARGE)
-        lt_fail(&error, code, "the request is over a limit: %u bytes, %u objects, nesting of %d", LT_FRAME_BYTES_MAX,
-                LT_FRAME_ELEMENTS_MAX, LT_FRAME_DEPTH_MAX);
-    else if (code == LT_ETIMEOUT)
-        lt_fail(&error, code, "the request was not complete after %d seconds", LT_FRAME_SECONDS_MAX);
-    else
-        lt_fail(&error, code, "the bytes are not MessagePack; a request is [0, id, method, params]");
+    if (session->closed || session->leaving)
+        return;
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
-    lt_write_error(&writer, false, 0, &error);
+    lt_write_error(&writer, false, 0, error);
     lt_count(&session->server->counters, LT_COUNTER_REQUESTS_FAILED, 1);
     lt_session_leave(session);
     if (writer.error) {
@@ -135,6 +130,24 @@ static void send_stream_error(struct lt_session *session, int code)
     } else {
         lt_session_send(session, &bytes);
     }
+}
+
+static void send_stream_error(struct lt_session *session, int code)
+{
+    struct lt_error error;
+    if (code == LT_ETOOLARGE && session->is_preauth)
+        lt_fail(&error, code, "before a token has come a request may have %d bytes and %d objects",
+                LT_PREAUTH_FRAME_BYTES_MAX, LT_PREAUTH_FRAME_ELEMENTS_MAX);
+    else if (code == LT_ETIMEOUT && session->is_preauth)
+        lt_fail(&error, code, "no token has come within %d seconds", LT_PREAUTH_SECONDS_MAX);
+    else if (code == LT_ETOOLARGE)
+        lt_fail(&error, code, "the request is over a limit: %u bytes, %u objects, nesting of %d", LT_FRAME_BYTES_MAX,
+                LT_FRAME_ELEMENTS_MAX, LT_FRAME_DEPTH_MAX);
+    else if (code == LT_ETIMEOUT)
+        lt_fail(&error, code, "the request was not complete after %d seconds", LT_FRAME_SECONDS_MAX);
+    else
+        lt_fail(&error, code, "the bytes are not MessagePack; a request is [0, id, method, params]");
+    lt_session_refuse(session, &error);
 }
 
 /* The peer must read before it may ask for more. */
@@ -230,6 +243,43 @@ static void finished(struct lt_caller *caller, struct lt_job *job)
         process_input(session);
 }
 
+/* --- who it is --- */
+
+static void set_preauth(struct lt_session *session, bool preauth)
+{
+    if (preauth && !session->is_preauth)
+        session->server->preauth_count++;
+    else if (!preauth && session->is_preauth)
+        session->server->preauth_count--;
+    session->is_preauth = preauth;
+    lt_scanner_init(&session->scanner, preauth ? LT_PREAUTH_FRAME_BYTES_MAX : LT_FRAME_BYTES_MAX,
+                    preauth ? LT_PREAUTH_FRAME_ELEMENTS_MAX : LT_FRAME_ELEMENTS_MAX);
+}
+
+void lt_session_set_identity(struct lt_session *session, const struct lt_identity *identity)
+{
+    session->caller.identity = *identity;
+    set_preauth(session, false);
+}
+
+/* False: it is refused, and not read from. */
+static bool authenticate(struct lt_session *session)
+{
+    struct lt_server *server = session->server;
+    struct lt_identity *identity = &session->caller.identity;
+    struct lt_error error;
+    int code = lt_authenticate_connection(server, &session->stream, identity, &error);
+    set_preauth(session, code == LT_OK && !identity->known);
+    if (server->preauth_count > LT_PREAUTH_CONNECTIONS_MAX && session->is_preauth)
+        code = lt_fail(&error, LT_EBUSY, "%d connections have not sent a token yet; try again in a second",
+                       LT_PREAUTH_CONNECTIONS_MAX);
+    if (code == LT_OK)
+        return true;
+    lt_log(LT_LOG_WARNING, "a connection was refused: %s", error.message);
+    lt_session_refuse(session, &error);
+    return false;
+}
+
 /* --- life --- */
 
 static void after_close(uv_handle_t *handle)
@@ -253,6 +303,7 @@ void lt_session_close(struct lt_session *session)
     if (session->next)
         session->next->previous = session->previous;
     session->server->session_count--;
+    set_preauth(session, false);
     uv_close(&session->handle, after_close);
 }
 
@@ -272,6 +323,8 @@ void lt_session_tick(struct lt_session *session, double now)
             lt_session_close(session);
     } else if (session->frame_began != 0 && session->reading && now - session->frame_began > LT_FRAME_SECONDS_MAX) {
         send_stream_error(session, LT_ETIMEOUT);
+    } else if (session->is_preauth && now - session->accepted > LT_PREAUTH_SECONDS_MAX) {
+        send_stream_error(session, LT_ETIMEOUT);
     }
 }
 
@@ -284,6 +337,7 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
         return;
     }
     session->server = server;
+    session->accepted = lt_clock_seconds();
     session->caller = (struct lt_caller){.deliver = deliver, .finished = finished};
     lt_buffer_init(&session->input, LT_FRAME_BYTES_MAX + READ_BYTES);
     lt_scanner_init(&session->scanner, LT_FRAME_BYTES_MAX, LT_FRAME_ELEMENTS_MAX);
@@ -313,5 +367,6 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
     }
     if (listener->type == UV_TCP)
         uv_tcp_nodelay(&session->tcp, 1);
-    set_reading(session, true);
+    if (authenticate(session))
+        set_reading(session, true);
 }

@@ -30,7 +30,8 @@
     X(EADDRESS, -21, "address_in_use", "the socket is in use")                                                         \
     X(ECONFIG, -22, "bad_config", "a flag, environment variable or config line is wrong")                              \
     X(ETIMEOUT, -23, "timeout", "not done in time")                                                                    \
-    X(EINTERNAL, -24, "internal", "an internal error")
+    X(EINTERNAL, -24, "internal", "an internal error")                                                                 \
+    X(EDENIED, -25, "denied", "not allowed")
 
 enum {
     LT_OK = 0,

@@ -19,6 +19,24 @@
 #define LT_POOL_QUEUE_MAX 1024         /* requests that wait for a disk */
 #define LT_FRAME_SECONDS_MAX 10        /* from the first byte of a frame to its last */
 
+/* Who may connect */
+#define LT_TOKENS_MAX 1024                 /* in the token file */
+#define LT_TOKEN_FILE_BYTES_MAX (1u << 20) /* comments included */
+#define LT_TOKEN_LINE_BYTES_MAX 512        /* of that file */
+#define LT_TOKEN_NAME_MAX 64               /* by which people know a token */
+#define LT_TOKEN_BYTES_MIN 16
+#define LT_TOKEN_BYTES_MAX 256
+#define LT_PEER_RULES_MAX 256 /* users and groups that are allowed on the Unix socket */
+#define LT_PEER_RULE_BYTES_MAX 512
+#define LT_PEER_GROUPS_MAX 65536 /* of one peer, which is as many as Linux has */
+
+/* Before it is known who connects: until a token has come, where one is needed */
+#define LT_PREAUTH_CONNECTIONS_MAX 64 /* over TCP, and as many over HTTP */
+#define LT_PREAUTH_SECONDS_MAX 5      /* for a token to come */
+#define LT_PREAUTH_FRAME_BYTES_MAX 4096
+#define LT_PREAUTH_FRAME_ELEMENTS_MAX 64
+#define LT_PREAUTH_BODY_BYTES_MAX (64u << 10) /* that are read, and thrown away, so that a client gets to read why */
+
 /* HTTP */
 #define LT_HTTP_BODY_BYTES_MAX (4u << 20)    /* one request's body: JSON may take several bytes for one of a text */
 #define LT_HTTP_BODIES_BYTES_MAX (64u << 20) /* bodies of all requests together */
@@ -33,9 +51,6 @@
 #define LT_HTTP_SECONDS_IDLE 60               /* without a request, or without reading the answer */
 #define LT_HTTP_RECENT_MAX 32                 /* requests that the live page shows */
 #define LT_HTTP_RECENT_BYTES_MAX (128u << 10) /* of one of them */
-#define LT_HTTP_TOKENS_MAX 64                 /* in the token file */
-#define LT_HTTP_TOKEN_BYTES_MIN 16
-#define LT_HTTP_TOKEN_BYTES_MAX 256
 
 /* Request parameters */
 #define LT_METHOD_NAME_MAX 32
@@ -124,6 +139,9 @@ static_assert(6 * LT_PROMPT_BYTES_MAX < LT_HTTP_BODY_BYTES_MAX, "a prompt must f
 static_assert(LT_WRITE_QUEUE_PAUSE < LT_WRITE_QUEUE_MAX, "a slow reader pauses before it is closed");
 static_assert(LT_HTTP_STREAM_PAUSE < LT_WRITE_QUEUE_MAX, "likewise over HTTP");
 static_assert(LT_REPLY_BYTES_MAX < LT_WRITE_QUEUE_MAX, "one reply must fit the write queue");
+static_assert(LT_TOKEN_BYTES_MAX + LT_CLIENT_NAME_MAX + 128 < LT_PREAUTH_FRAME_BYTES_MAX,
+              "a hello with a token must fit");
+static_assert(LT_PREAUTH_CONNECTIONS_MAX < LT_CONNECTIONS_MAX, "who is known must find room beside who is not");
 static_assert(LT_UPLOADS_BYTES_MAX >= LT_DOCUMENT_BYTES_MAX, "one document of the greatest size must get in");
 static_assert(LT_LATENT_KEYS_MAX <= LT_LATENT_BATCH_MAX, "latent.get is one lookup");
 static_assert(LT_MODELS_MAX <= LT_STORE_ENCODERS_MAX, "the encoders of all models must be remembered");

@@ -52,9 +52,28 @@ const char *lt_access_name(enum lt_access access)
     return names[access];
 }
 
+/* As lt_parameter_name, but no message ever quotes what was sent: it may be a token with one character too many. */
+static int read_token(const struct lt_parameters *parameters, char *ret_token)
+{
+    const msgpack_object *value = lt_parameter_find(parameters, "token");
+    bool right = !value || (value->type == MSGPACK_OBJECT_STR && value->via.str.size >= LT_TOKEN_BYTES_MIN &&
+                            value->via.str.size <= LT_TOKEN_BYTES_MAX);
+    for (uint32_t i = 0; value && right && i < value->via.str.size; i++)
+        right = value->via.str.ptr[i] > ' ' && value->via.str.ptr[i] < 0x7f;
+    if (!right)
+        return lt_fail(parameters->error, LT_EPARAM,
+                       "%s: token must be a string of %d to %d printable ASCII characters without blanks",
+                       parameters->method, LT_TOKEN_BYTES_MIN, LT_TOKEN_BYTES_MAX);
+    if (value) {
+        memcpy(ret_token, value->via.str.ptr, value->via.str.size);
+        ret_token[value->via.str.size] = '\0';
+    }
+    return LT_OK;
+}
+
 static int read_hello(const struct lt_parameters *parameters, struct lt_hello_request *hello)
 {
-    static const char *const names[] = {"version", "client", NULL};
+    static const char *const names[] = {"version", "client", "token", NULL};
     char client[LT_CLIENT_NAME_MAX + 1];
     uint64_t version = 0;
     int error = lt_parameters_check_names(parameters, names);
@@ -63,7 +82,7 @@ static int read_hello(const struct lt_parameters *parameters, struct lt_hello_re
     if (!error)
         error = lt_parameter_name(parameters, "client", LT_CLIENT_NAME_MAX, client);
     hello->version = (uint32_t)version;
-    return error;
+    return error ? error : read_token(parameters, hello->token);
 }
 
 /* The parameter "text" as a segment that owns its text. */
@@ -316,6 +335,9 @@ void lt_request_destroy(struct lt_request *request)
     if (!request)
         return;
     switch (request->method) {
+    case LT_METHOD_HELLO:
+        explicit_bzero(request->hello.token, sizeof request->hello.token);
+        break;
     case LT_METHOD_GENERATE:
         lt_free(request->generate.segments);
         break;

@@ -236,7 +236,8 @@ struct lt_document_list_request {
 };
 
 struct lt_hello_request {
-    uint32_t version; /* 0 if the client did not say */
+    uint32_t version;                   /* 0 if the client did not say */
+    char token[LT_TOKEN_BYTES_MAX + 1]; /* empty if none was presented; overwritten when the request is destroyed */
 };
 
 struct lt_cancel_request {

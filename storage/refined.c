@@ -138,12 +138,6 @@ static int next_order(const struct lt_environment *environment, MDB_txn *transac
     return code == MDB_NOTFOUND ? LT_OK : lt_store_format_code(code);
 }
 
-int lt_refined_clear(const struct lt_environment *environment, MDB_txn *transaction)
-{
-    int code = lt_store_format_code(mdb_drop(transaction, environment->refined, 0));
-    return code ? code : lt_store_format_code(mdb_drop(transaction, environment->refined_order, 0));
-}
-
 int lt_refined_write(const struct lt_environment *environment, MDB_txn *transaction, MDB_val *key, MDB_val *value)
 {
     MDB_val there;

@@ -31,7 +31,6 @@ int lt_refined_clear(const struct lt_environment *environment, MDB_txn *transact
  */
 int lt_refined_make_room(const struct lt_environment *environment, MDB_txn *transaction, uint64_t share,
                          uint64_t incoming);
-int lt_refined_clear(const struct lt_environment *environment, MDB_txn *transaction); /* removes all */
 int lt_refined_write(const struct lt_environment *environment, MDB_txn *transaction, MDB_val *key, MDB_val *value);
 
 #endif

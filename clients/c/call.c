@@ -41,14 +41,47 @@ struct latent *latent_create(void)
 
 void latent_destroy(struct latent *latent)
 {
-    if (latent)
+    if (latent) {
         connection_close(&latent->connection);
+        explicit_bzero(latent->token, sizeof latent->token);
+    }
     lt_free(latent);
+}
+
+/* Says hello with the token: who is not known must do so before anything else. */
+static int present_token(struct latent *latent)
+{
+    struct latent_reply *reply = NULL;
+    struct call call;
+    call_begin(&call, latent, "hello");
+    lt_write_map(&call.writer, 1);
+    lt_write_text(&call.writer, "token");
+    lt_write_text(&call.writer, latent->token);
+    int code = call_finish(&call, NULL, &reply);
+    latent_reply_destroy(reply);
+    if (code)
+        connection_close(&latent->connection);
+    return code;
 }
 
 int latent_connect(struct latent *latent, const char *address)
 {
-    return connection_open(&latent->connection, address, &latent->error);
+    int code = connection_open(&latent->connection, address, &latent->error);
+    return code == LT_OK && *latent->token ? present_token(latent) : code;
+}
+
+int latent_set_token(struct latent *latent, const char *token)
+{
+    size_t bytes = token ? strlen(token) : 0;
+    bool right = bytes >= LT_TOKEN_BYTES_MIN && bytes <= LT_TOKEN_BYTES_MAX;
+    for (size_t i = 0; right && i < bytes; i++)
+        right = token[i] > ' ' && token[i] < 0x7f;
+    if (token && !right)
+        return lt_fail(&latent->error, LT_EPARAM, "a token has %d to %d printable ASCII characters and no blanks",
+                       LT_TOKEN_BYTES_MIN, LT_TOKEN_BYTES_MAX);
+    explicit_bzero(latent->token, sizeof latent->token);
+    memcpy(latent->token, token ? token : "", bytes);
+    return LT_OK;
 }
 
 void latent_set_timeout(struct latent *latent, unsigned milliseconds)

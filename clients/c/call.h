@@ -14,6 +14,7 @@ struct latent {
     latent_progress_function on_progress; /* may be NULL */
     void *progress_data;
     char space[LT_NAMESPACE_NAME_MAX + 1]; /* the namespace of calls; empty: the daemon's choice */
+    char token[LT_TOKEN_BYTES_MAX + 1];    /* that latent_connect presents; empty: none */
     uint32_t ttl_seconds;                  /* of latents; LATENT_TTL_DEFAULT: the namespace's */
 };
 

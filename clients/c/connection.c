@@ -146,6 +146,8 @@ int connection_send(struct connection *connection, const uint8_t *data, size_t b
         ssize_t sent = send(connection->socket, data, bytes, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
+        if (sent < 0 && errno == EPIPE)
+            return LT_OK; /* what the daemon said before it closed is still to be read */
         if (sent < 0)
             return fail_socket(connection, "writing to", error);
         data += sent;

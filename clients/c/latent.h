@@ -65,6 +65,8 @@ enum latent_code {
     LATENT_ECONFIG = -22,
     LATENT_ETIMEOUT = -23, /* nothing was heard for the time of latent_set_timeout */
     LATENT_EINTERNAL = -24,
+    LATENT_EDENIED =
+        -25, /* the daemon does not know who asks, or does not allow it; the message says what is missing */
 };
 
 /* The name of a code on the wire ("bad_parameter"), or "unknown". Never NULL. */
@@ -81,8 +83,13 @@ struct latent *latent_create(void);
 void latent_destroy(struct latent *latent);
 
 /* Opens the connection, closing the one that was open before. `address` is a path, unix:PATH, tcp://HOST:PORT or
- * tcp://[IPV6]:PORT. LATENT_EPARAM: not an address. LATENT_ECONNECT: nobody there. */
+ * tcp://[IPV6]:PORT. LATENT_EPARAM: not an address. LATENT_ECONNECT: nobody there. LATENT_EDENIED: the token is not
+ * known there. */
 int latent_connect(struct latent *latent, const char *address);
+
+/* The token that latent_connect presents from now on, as `latentctl token new` printed it; NULL, as created, for none.
+ * It is copied, and overwritten when it is no longer needed. LATENT_EPARAM: it cannot be one. */
+int latent_set_token(struct latent *latent, const char *token);
 
 /* How long to wait while nothing can be sent or received: 300,000 ms unless set; 0 waits for ever. */
 void latent_set_timeout(struct latent *latent, unsigned milliseconds);

@@ -43,6 +43,7 @@ int command_info(struct context *context);
 int command_models(struct context *context);
 int command_ping(struct context *context);
 int command_shutdown(struct context *context);
+int command_token(struct context *context);
 int command_top(struct context *context);
 int command_repl(struct context *context);
 

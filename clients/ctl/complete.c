@@ -18,7 +18,8 @@ struct completion {
     const char *const *arguments; /* the words, from the first behind the command on; options may be among them */
     size_t argument_count;
     const char *typed;
-    const char *socket; /* of -s */
+    const char *socket;     /* of -s */
+    const char *token_file; /* likewise */
     candidate_function offer;
     void *data;
 };
@@ -44,14 +45,15 @@ static void offer(const struct completion *completion, const char *candidate, co
 
 static void offer_names(const struct completion *completion, const struct source *source)
 {
-    struct context context = {.options = {.socket = completion->socket}};
+    struct context context = {.options = {.socket = completion->socket, .token_file = completion->token_file}};
+    const char *why;
     struct latent_reply *reply = NULL;
-    struct latent *latent = latent_create();
+    struct latent *latent = context.latent = latent_create();
     if (!latent)
         return;
     daemon_find(&context);
     latent_set_timeout(latent, PATIENCE_MS);
-    int code = latent_connect(latent, context.socket);
+    int code = daemon_take_token(&context, &why) ? latent_connect(latent, context.socket) : LATENT_EPARAM;
     if (code == LATENT_OK)
         code = latent_call(latent, source->method, NULL, &reply);
     if (code == LATENT_OK) {
@@ -241,6 +243,8 @@ static void read_words(struct completion *completion, size_t count, const char *
             completion->option = option;
         else if (option && option->val == 's')
             completion->socket = words[i + 1];
+        else if (option && strcmp(option->name, "token-file") == 0)
+            completion->token_file = words[i + 1];
         else if (!option && *words[i] != '-' && completion->command == COMMAND_COUNT &&
                  options_find_command(words[i], &completion->command)) {
             completion->arguments = words + i + 1;

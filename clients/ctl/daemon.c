@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define SYSTEM_SOCKET "/run/latentd/latentd.sock"
@@ -24,8 +25,39 @@ void daemon_find(struct context *context)
     context->socket = systems ? SYSTEM_SOCKET : context->usual_socket;
 }
 
+/* The first line of a file, without its end. */
+static bool read_first_line(const char *path, char *ret_line, size_t room)
+{
+    FILE *file = fopen(path, "re");
+    bool read = file && fgets(ret_line, (int)room, file);
+    if (file)
+        fclose(file);
+    ret_line[read ? strcspn(ret_line, "\r\n") : 0] = '\0';
+    return read;
+}
+
+bool daemon_take_token(struct context *context, const char **ret_why)
+{
+    char line[LT_TOKEN_BYTES_MAX + 3] = ""; /* a longer one is no token either */
+    const char *token = getenv("LATENTD_TOKEN");
+    if (context->options.token_file) {
+        token = line;
+        if (!read_first_line(context->options.token_file, line, sizeof line)) {
+            *ret_why = "the token file cannot be read, or is empty";
+            return false;
+        }
+    }
+    int code = token && *token ? latent_set_token(context->latent, token) : LATENT_OK;
+    explicit_bzero(line, sizeof line);
+    *ret_why = latent_error_message(context->latent);
+    return code == LATENT_OK;
+}
+
 int daemon_connect(struct context *context)
 {
+    const char *why;
+    if (!daemon_take_token(context, &why))
+        return report_failure(context, LATENT_EPARAM, why);
     int code = latent_connect(context->latent, context->socket);
     if (code == LATENT_OK)
         return EXIT_DONE;

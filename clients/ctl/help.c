@@ -24,6 +24,7 @@ static const char overview[] =
     "  bench             how fast it is: first token cold, warm and repeated, decoding, lookups\n"
     "  doc put|list|show|refine|history|rm  documents that the daemon keeps, by name, in versions\n"
     "  stats             what was reused and what was computed\n"
+    "  token new NAME    make a token with which somebody may connect over TCP or HTTP\n"
     "  top               the same, live: rates, a graph of the hit rate\n"
     "  info              the daemon, its store and its limits\n"
     "  models            the models that it serves\n"
@@ -35,6 +36,7 @@ static const char overview[] =
     "\n"
     "Options of every command:\n"
     "  -s, --socket SOCKET  a path, unix:PATH or tcp://HOST:PORT\n"
+    "      --token-file FILE  whose first line is the token to present; $LATENTD_TOKEN\n"
     "      --json           print JSON, one object a line; errors, too\n"
     "  -h, --help           help on the command\n"
     "  -V, --version        the version of latentctl\n"
@@ -201,6 +203,15 @@ static const char *const texts[COMMAND_COUNT] = {
                        "List the models that the daemon serves.\n",
     [COMMAND_SHUTDOWN] = "Usage: latentctl shutdown [--json]\n"
                          "Stop the daemon after what it has begun is finished and stored.\n",
+    [COMMAND_TOKEN] = "Usage: latentctl token new [OPTION]... NAME\n"
+                      "Make a random token. It is shown once, on standard error: give it to whoever is to have it. On\n"
+                      "standard output is the line that goes into the daemon's token file, with the token's hash;\n"
+                      "systemctl reload latentd, or SIGHUP, lets the daemon read the file again. To revoke a token,\n"
+                      "remove its line and reload.\n"
+                      "\n"
+                      "  --roles ROLES    read, generate, write or admin (which includes the others), with commas\n"
+                      "                   between several; read,generate\n"
+                      "  --namespace NAME  in which all of its requests are; without it each may choose\n",
     [COMMAND_TOP] = "Usage: latentctl top\n"
                     "Show what the daemon does, each second: hit rate, requests, tokens, store. q ends it.\n",
     [COMMAND_REPL] =

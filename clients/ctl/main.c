@@ -83,6 +83,8 @@ int main(int count, char **arguments)
         fputs(options_help(context.options.help ? context.options.command : COMMAND_COUNT), stdout);
         return EXIT_DONE;
     }
+    if (context.options.command == COMMAND_TOKEN)
+        return command_token(&context); /* the daemon has no part in it */
     daemon_find(&context);
     context.latent = latent_create();
     if (!context.latent)

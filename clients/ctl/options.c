@@ -19,31 +19,19 @@ static const struct {
     const char *name;
     int least, most; /* arguments */
 } commands[COMMAND_COUNT] = {
-    [COMMAND_GENERATE] = {"generate", 1, 1},
-    [COMMAND_ENCODE] = {"encode", 1, 1},
-    [COMMAND_SCORE] = {"score", 1, 1},
-    [COMMAND_DOC] = {"doc", 1, 3},
-    [COMMAND_NAMESPACE] = {"namespace", 1, 2},
-    [COMMAND_PIN] = {"pin", 0, 1},
-    [COMMAND_UNPIN] = {"unpin", 0, 1},
-    [COMMAND_EVICT] = {"evict", 0, 1},
-    [COMMAND_FLUSH] = {"flush", 0, 0},
-    [COMMAND_SCAN] = {"scan", 0, 0},
-    [COMMAND_VERIFY] = {"verify", 0, 0},
-    [COMMAND_BACKUP] = {"backup", 1, 1},
-    [COMMAND_EXPORT] = {"export", 1, 1},
-    [COMMAND_IMPORT] = {"import", 1, 1},
-    [COMMAND_STATS] = {"stats", 0, 0},
-    [COMMAND_INFO] = {"info", 0, 0},
-    [COMMAND_PING] = {"ping", 0, 0},
-    [COMMAND_MODELS] = {"models", 0, 0},
-    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},
-    [COMMAND_HELP] = {"help", 0, 1},
-    [COMMAND_BENCH] = {"bench", 0, 0},
-    [COMMAND_EXPLAIN] = {"explain", 1, 1},
-    [COMMAND_NEAR] = {"near", 1, 1},
-    [COMMAND_COMPLETE] = {"complete", 0, 1},
-    [COMMAND_TOP] = {"top", 0, 0},
+    [COMMAND_GENERATE] = {"generate", 1, 1},   [COMMAND_ENCODE] = {"encode", 1, 1},
+    [COMMAND_SCORE] = {"score", 1, 1},         [COMMAND_DOC] = {"doc", 1, 3},
+    [COMMAND_NAMESPACE] = {"namespace", 1, 2}, [COMMAND_PIN] = {"pin", 0, 1},
+    [COMMAND_UNPIN] = {"unpin", 0, 1},         [COMMAND_EVICT] = {"evict", 0, 1},
+    [COMMAND_FLUSH] = {"flush", 0, 0},         [COMMAND_SCAN] = {"scan", 0, 0},
+    [COMMAND_VERIFY] = {"verify", 0, 0},       [COMMAND_BACKUP] = {"backup", 1, 1},
+    [COMMAND_EXPORT] = {"export", 1, 1},       [COMMAND_IMPORT] = {"import", 1, 1},
+    [COMMAND_STATS] = {"stats", 0, 0},         [COMMAND_INFO] = {"info", 0, 0},
+    [COMMAND_PING] = {"ping", 0, 0},           [COMMAND_MODELS] = {"models", 0, 0},
+    [COMMAND_SHUTDOWN] = {"shutdown", 0, 0},   [COMMAND_HELP] = {"help", 0, 1},
+    [COMMAND_BENCH] = {"bench", 0, 0},         [COMMAND_EXPLAIN] = {"explain", 1, 1},
+    [COMMAND_NEAR] = {"near", 1, 1},           [COMMAND_COMPLETE] = {"complete", 0, 1},
+    [COMMAND_TOKEN] = {"token", 2, 2},         [COMMAND_TOP] = {"top", 0, 0},
     [COMMAND_REPL] = {"repl", 0, 0},
 };
 
@@ -75,12 +63,15 @@ enum option_key {
     OPTION_YES,
     OPTION_REENCODE,
     OPTION_MEASURE,
+    OPTION_TOKEN_FILE,
+    OPTION_ROLES,
 };
 
 static const struct option long_options[] = {
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
+    {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
     {"json", no_argument, NULL, OPTION_JSON},
     {"watch", no_argument, NULL, OPTION_WATCH},
     {"model", required_argument, NULL, OPTION_MODEL},
@@ -103,6 +94,7 @@ static const struct option long_options[] = {
     {"all", no_argument, NULL, OPTION_ALL},
     {"yes", no_argument, NULL, OPTION_YES},
     {"reencode", no_argument, NULL, OPTION_REENCODE},
+    {"roles", required_argument, NULL, OPTION_ROLES},
     {"nearest", required_argument, NULL, OPTION_NEAREST},
     {"measure", no_argument, NULL, OPTION_MEASURE},
     {NULL, 0, NULL, 0},
@@ -113,6 +105,7 @@ static unsigned commands_of(int option)
 {
     switch (option) {
     case OPTION_SOCKET:
+    case OPTION_TOKEN_FILE:
     case OPTION_HELP:
     case OPTION_VERSION:
     case OPTION_JSON:
@@ -121,7 +114,9 @@ static unsigned commands_of(int option)
         return FOR(COMMAND_STATS);
     case OPTION_NAMESPACE:
         return FOR_TEXTS | FOR_LATENTS | FOR(COMMAND_FLUSH) | FOR(COMMAND_SCAN) | FOR(COMMAND_VERIFY) | FOR_PACKS |
-               FOR(COMMAND_DOC) | FOR(COMMAND_NEAR) | FOR(COMMAND_EXPLAIN);
+               FOR(COMMAND_DOC) | FOR(COMMAND_NEAR) | FOR(COMMAND_EXPLAIN) | FOR(COMMAND_TOKEN);
+    case OPTION_ROLES:
+        return FOR(COMMAND_TOKEN);
     case OPTION_REENCODE:
         return FOR(COMMAND_VERIFY);
     case OPTION_KEY:
@@ -314,6 +309,12 @@ static bool read_option(struct options *options, int option)
     switch (option) {
     case OPTION_SOCKET:
         options->socket = optarg;
+        return true;
+    case OPTION_TOKEN_FILE:
+        options->token_file = optarg;
+        return true;
+    case OPTION_ROLES:
+        options->roles = optarg;
         return true;
     case OPTION_HELP:
         options->help = true;

@@ -36,6 +36,7 @@ enum command {
     COMMAND_PING,
     COMMAND_MODELS,
     COMMAND_SHUTDOWN,
+    COMMAND_TOKEN,
     COMMAND_TOP,
     COMMAND_REPL,
     COMMAND_COMPLETE, /* read in main.c: its words are no options of its own */
@@ -50,11 +51,13 @@ struct options {
     const char *argument;    /* the first word behind the command, or NULL */
     const char *operands[2]; /* what stands behind it, or NULL */
     enum doc_action doc_action;
-    const char *doc_name; /* of doc, but not of doc list */
-    const char *doc_path; /* of doc put */
-    const char *socket;   /* NULL: the default */
-    const char *space;    /* namespace; NULL: the daemon's choice */
-    uint32_t ttl_seconds; /* LATENT_TTL_DEFAULT if not given */
+    const char *doc_name;   /* of doc, but not of doc list */
+    const char *doc_path;   /* of doc put */
+    const char *socket;     /* NULL: the default */
+    const char *token_file; /* NULL: $LATENTD_TOKEN, or none */
+    const char *roles;      /* of token new; NULL if not given */
+    const char *space;      /* namespace; NULL: the daemon's choice */
+    uint32_t ttl_seconds;   /* LATENT_TTL_DEFAULT if not given */
     uint64_t quota_bytes;
     bool has_quota;
     const char *keys[OPTION_KEYS_MAX]; /* --key */

@@ -8,7 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 FLEET = ROOT / "deploy" / "fleet"
-CONFIG = (ROOT / "daemon" / "config.c").read_text()
+CONFIG = (ROOT / "daemon" / "config_settings.c").read_text()
 ROUTES = (ROOT / "daemon" / "http_route.c").read_text()
 PROXY = (FLEET / "haproxy.cfg").read_text()
 COMPOSE = yaml.safe_load((FLEET / "compose.yaml").read_text())
@@ -25,7 +25,7 @@ def is_flag(word):
 
 
 def is_open_path(path):
-    return re.search(rf'{{"GET", "{path}", &\w+, true}}', ROUTES)
+    return re.search(rf'{{"GET", "{path}", &\w+, \w+, true}}', ROUTES)
 
 
 def test_haproxy_accepts_its_file():

@@ -4,6 +4,7 @@ LATENTD_BUILD names the build folder. Most tests use the tiny random model: its 
 real. Tests of what people see use the shipped model."""
 
 import functools
+import hashlib
 import os
 import shutil
 import signal
@@ -79,6 +80,18 @@ class Daemon:
 def generate(connection, prompt, **options):
     """The likeliest answer, of 24 tokens unless told otherwise, as the daemon sends it."""
     return connection.call("generate", {"prompt": prompt, "temperature": 0, "max_tokens": 24, "stream": False, **options})
+
+
+def token_line(name, token, roles="admin", namespace="*"):
+    return f"{name} {roles} {namespace} {hashlib.sha256(token.encode()).hexdigest()}\n"
+
+
+def write_tokens(path, **tokens):
+    """A token file; of each token its text, or (text, roles, namespace)."""
+    path.write_text("# who may ask\n\n" + "".join(
+        token_line(name, *([token] if isinstance(token, str) else token)) for name, token in tokens.items()))
+    path.chmod(0o640)
+    return path
 
 
 class WebDaemon(Daemon):

@@ -10,7 +10,7 @@ from terminal import Terminal
 
 COMPLETIONS = ROOT / "deploy" / "completions"
 PATH = f"{BUILD}/clients/ctl:{BUILD}/daemon:{os.environ['PATH']}"
-EVERYWHERE = {"--help", "--version", "--json", "--socket"}
+EVERYWHERE = {"--help", "--version", "--json", "--socket", "--token-file"}
 
 
 def offered(*words, socket=None):

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from conftest import TINY, generate, wait_until
+from conftest import TINY, generate, wait_until, write_tokens
 from web import Web
 
 DOCUMENT = "The King had a wife with golden hair. She lived in a tower by the sea."
@@ -241,9 +241,8 @@ TOKEN = "a-token-of-24-characters"
 
 @pytest.fixture
 def guarded(make_web_daemon, tmp_path):
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"# who may ask\n\n{TOKEN}\nanother-token-of-someone\n")
-    return make_web_daemon(arguments=["--http-token-file", tokens])
+    tokens = write_tokens(tmp_path / "tokens", one=TOKEN, other="another-token-of-someone")
+    return make_web_daemon(arguments=["--tokens", tokens])
 
 
 @pytest.mark.parametrize("authorization, status", [
@@ -268,7 +267,7 @@ def test_tokens_are_read_again_on_sighup(guarded, tmp_path):
         with guarded.web() as web:
             return web.get("/v1/models", Authorization=f"Bearer {token}").status
 
-    (tmp_path / "tokens").write_text("a-token-that-is-new-now\n")
+    write_tokens(tmp_path / "tokens", new="a-token-that-is-new-now")
     assert status(TOKEN) == 200
     guarded.process.send_signal(signal.SIGHUP)
     assert wait_until(lambda: status("a-token-that-is-new-now") == 200) and status(TOKEN) == 401
@@ -305,8 +304,7 @@ def test_ipv6(make_web_daemon):
 
 
 def test_any_address_may_be_listened_on_with_a_token(make_web_daemon, tmp_path):
-    tokens = tmp_path / "tokens"
-    tokens.write_text(TOKEN)
-    daemon = make_web_daemon(host="0.0.0.0", arguments=["--http-token-file", tokens])
+    tokens = write_tokens(tmp_path / "tokens", one=TOKEN)
+    daemon = make_web_daemon(host="0.0.0.0", arguments=["--tokens", tokens])
     with Web(daemon.port, headers={"Authorization": f"Bearer {TOKEN}"}) as web:
         assert web.get("/v1/models").status == 200

@@ -258,26 +258,13 @@ def test_no_new_work_while_stopping(talkative):
 
 
 @pytest.mark.parametrize("arguments, named", [
-    (["--http", "0.0.0.0:7000"], "--http-token-file"), (["--http", "127.0.0.1"], "--http"), (["--http", "name:80"], "IP address"),
+    (["--http", "0.0.0.0:7000"], "--tokens"), (["--http", "127.0.0.1"], "--http"), (["--http", "name:80"], "IP address"),
     (["--http", "127.0.0.1:0"], "HOST:PORT"), (["--http", ""], "empty"),
-    (["--http", "127.0.0.1:7000", "--http-token-file", "/no/such/file"], "/no/such/file"),
 ])
 def test_bad_settings(tmp_path, arguments, named):
     from test_bad_input import start
     run = start(tmp_path, *arguments)
     assert run.returncode == 2 and named in run.stderr
-
-
-@pytest.mark.parametrize("text, named", [
-    ("", "no tokens"), ("# nothing\n", "no tokens"), ("short\n", "line 1"), ("x" * 16 + "\n" + "y" * 300 + "\n", "line 2"),
-    ("sixteen characters\n", "line 1"), ("".join(f"token-number-{n:08}\n" for n in range(65)), "64"),
-])
-def test_bad_token_files(tmp_path, text, named):
-    from test_bad_input import start
-    tokens = tmp_path / "tokens"
-    tokens.write_text(text)
-    run = start(tmp_path, "--http", "127.0.0.1:7000", "--http-token-file", tokens)
-    assert run.returncode == 2 and named in run.stderr and str(tokens) in run.stderr
 
 
 def test_address_in_use(web_daemon, tmp_path):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from conftest import PATIENCE, ROOT
+from conftest import PATIENCE, ROOT, write_tokens
 
 RULES = ROOT / "deploy" / "prometheus" / "latentd.rules.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "latentd.json"
@@ -90,9 +90,8 @@ def test_the_process_is_described(used):
 
 
 def test_metrics_need_the_token(make_web_daemon, tmp_path):
-    tokens = tmp_path / "tokens"
-    tokens.write_text("a-token-of-24-characters")
-    with make_web_daemon(arguments=["--http-token-file", tokens]).web() as web:
+    tokens = write_tokens(tmp_path / "tokens", one="a-token-of-24-characters")
+    with make_web_daemon(arguments=["--tokens", tokens]).web() as web:
         assert web.get("/metrics").status == 401
         assert web.get("/metrics", Authorization="Bearer a-token-of-24-characters").status == 200
 

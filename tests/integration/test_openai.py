@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT, clean_environment, wait_until
+from conftest import ROOT, clean_environment, wait_until, write_tokens
 
 FOLDER = ROOT / "tests" / "openai"
 TOKEN = "a-token-of-24-characters"
@@ -18,9 +18,7 @@ def run(*command):
 
 def test_official_client(fetch_npm, make_web_daemon, tmp_path):
     fetch_npm(FOLDER)
-    tokens = tmp_path / "tokens"
-    tokens.write_text(TOKEN)
-    daemon = make_web_daemon(arguments=["--http-token-file", tokens])
+    daemon = make_web_daemon(arguments=["--tokens", write_tokens(tmp_path / "tokens", one=TOKEN)])
     used = run("node", "use.mjs", f"http://127.0.0.1:{daemon.port}/v1", TOKEN)
     assert used.returncode == 0, used.stderr
     said = json.loads(used.stdout)

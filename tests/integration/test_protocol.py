@@ -1,5 +1,6 @@
 """The protocol, method by method, as proto/PROTOCOL.md has it."""
 
+import os
 import socket
 
 import msgpack
@@ -12,7 +13,8 @@ TEXT = "The King had golden hair. He said: no one else!"
 
 def test_hello(connection):
     assert connection.call("hello", {"version": 1, "client": "tests"}) == {
-        "server": "latentd", "version": "0.1.0", "protocol": 1}
+        "server": "latentd", "version": "0.1.0", "protocol": 1, "identity": f"user {os.getuid()}", "namespace": None,
+        "roles": ["read", "generate", "write", "admin"]}
     with pytest.raises(Error, match="version"):
         connection.call("hello", {"version": 2})
 

@@ -248,6 +248,24 @@ static void says_what_an_address_is(void **state)
     latent_destroy(NULL);
 }
 
+static void says_what_a_token_is(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"", "fifteen-letters", "with a blank in between", "\xc3\xbcmlaut-in-a-token"};
+    char large[258];
+    struct latent *latent = latent_create();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(latent_set_token(latent, wrong[i]), LATENT_EPARAM);
+        assert_non_null(strstr(latent_error_message(latent), "16 to 256"));
+    }
+    memset(large, 'x', sizeof large);
+    large[257] = '\0';
+    assert_int_equal(latent_set_token(latent, large), LATENT_EPARAM);
+    assert_int_equal(latent_set_token(latent, large + 1), LATENT_OK);
+    assert_int_equal(latent_set_token(latent, NULL), LATENT_OK);
+    latent_destroy(latent);
+}
+
 static void checks_params_before_sending(void **state)
 {
     (void)state;
@@ -360,6 +378,7 @@ int main(void)
         cmocka_unit_test(cancels_and_waits_for_both_answers),
         cmocka_unit_test(refuses_a_generation_without_text),
         cmocka_unit_test(says_what_an_address_is),
+        cmocka_unit_test(says_what_a_token_is),
         cmocka_unit_test(checks_params_before_sending),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

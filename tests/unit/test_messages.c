@@ -12,6 +12,7 @@
 
 #include "proto/alloc.h"
 #include "proto/messages.h"
+#include "proto/roles.h"
 #include "proto/writer.h"
 #include "written.h"
 
@@ -332,10 +333,30 @@ static void asks_for_the_roles_of_the_protocol(void **state)
 
 #define WITH_WRITER(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
+/* Which sets of roles are taken, and what each includes. */
+static void reads_roles(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",    ",",    "read,",         ",read", "read,read",
+                                        "any", "Read", "read generate", "admins"};
+    unsigned roles = 77;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(lt_roles_parse(wrong[i], &roles));
+    assert_int_equal(roles, 77);
+    assert_true(lt_roles_parse("write,read", &roles));
+    assert_true(lt_roles_include(roles, LT_ACCESS_READ) && lt_roles_include(roles, LT_ACCESS_WRITE));
+    assert_false(lt_roles_include(roles, LT_ACCESS_GENERATE) || lt_roles_include(roles, LT_ACCESS_ADMIN));
+    assert_true(lt_roles_include(0, LT_ACCESS_ANY));
+    assert_true(lt_roles_parse("admin", &roles));
+    for (enum lt_access access = LT_ACCESS_ANY; access <= LT_ACCESS_ADMIN; access++)
+        assert_true(lt_roles_include(roles, access));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_the_vectors),
+        cmocka_unit_test(reads_roles),
         cmocka_unit_test(fills_in_the_defaults_of_generate),
         cmocka_unit_test(reads_segments_and_stops),
         WITH_WRITER(writes_the_vectors),

@@ -13,7 +13,7 @@ from .async_client import AsyncClient, AsyncStream
 from .client import Client, Stream
 from .core import Limits
 from .errors import (AddressInUseError, BadConfigError, BadModelError, BadParameterError, BadStoreError, BusyError, CancelledError,
-                     ClosedError, ConnectError, ContextExceededError, CorruptError, Error, FullError, InternalError,
+                     ClosedError, ConnectError, ContextExceededError, CorruptError, DeniedError, Error, FullError, InternalError,
                      InvalidUtf8Error, IoError, MalformedError, NotFoundError, OutOfMemoryError, ShuttingDownError,
                      StoreFormatError, TimeoutError, TooLargeError, UnknownMethodError, UnknownModelError)
 from .explanation import Explanation
@@ -30,7 +30,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AddressInUseError", "AsyncClient", "AsyncStream", "BadConfigError", "BadModelError", "BadParameterError",
     "BadStoreError", "BusyError", "CancelledError", "Client", "ClosedError", "ConnectError",
-    "ContextExceededError", "CorruptError", "Counters", "Document", "DocumentChange", "DocumentList",
+    "ContextExceededError", "CorruptError", "Counters", "DeniedError", "Document", "DocumentChange", "DocumentList",
     "DocumentPart", "DocumentRefinement", "DocumentVersion", "Encoding", "Error", "Explanation",
     "FullError", "GenerateOptions", "Generation", "Hello", "Imported", "ImportedDocument", "Info",
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits",

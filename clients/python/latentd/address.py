@@ -45,6 +45,11 @@ def usual_address(environment: Mapping[str, str] = os.environ, of_system: str = 
     return of_system if os.path.exists(of_system) and not os.path.exists(own) else own
 
 
+def usual_token(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The token to present unless told otherwise: $LATENTD_TOKEN, if it is set and not empty."""
+    return environment.get("LATENTD_TOKEN") or None
+
+
 def parse_address(text: str | os.PathLike[str]) -> Address:
     """Reads a path, unix:PATH, tcp://HOST:PORT or tcp://[IPV6]:PORT. BadParameterError if it is none of them."""
     text = os.fspath(text)

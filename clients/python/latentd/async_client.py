@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from . import methods
-from .address import parse_address, usual_address
+from .address import parse_address, usual_address, usual_token
 from .async_connection import AsyncConnection
 from .client import DEFAULT_TIMEOUT
 from .core import Exchange, Limits
@@ -86,13 +86,14 @@ def _method(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P]
 
 
 class AsyncClient:
-    """A daemon, to be asked from the tasks of one loop; they share one connection. Address, timeout and connecting are as for Client;
+    """A daemon, to be asked from the tasks of one loop; they share one connection. Address, timeout, token and connecting are as for Client;
     a task that is cancelled cancels its request."""
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = DEFAULT_TIMEOUT,
-                 limits: Limits = Limits()) -> None:
+                 token: str | None = None, limits: Limits = Limits()) -> None:
         self.address = parse_address(usual_address() if address is None else address)
         self.timeout = timeout
+        self._token = usual_token() if token is None else token
         self._limits = limits
         self._connection: AsyncConnection | None = None
         self._closed = False
@@ -172,8 +173,21 @@ class AsyncClient:
             if self._closed:
                 raise ClosedError("this client was closed")
             if self._connection is None or not self._connection.alive():
-                self._connection = await AsyncConnection.open(self.address, self.timeout, self._limits)
+                self._connection = await self._connect()
             return self._connection
+
+    async def _connect(self) -> AsyncConnection:
+        connection = await AsyncConnection.open(self.address, self.timeout, self._limits)
+        if self._token is not None:
+            call = methods.hello(token=self._token)
+            try:
+                exchange = await connection.request(call.method, call.params)
+                await connection.wait(exchange, self.timeout)
+                exchange.result()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     async def _perform(self, call: Call[T]) -> T:
         connection = await self._open()

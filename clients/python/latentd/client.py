@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from . import methods
-from .address import parse_address, usual_address
+from .address import parse_address, usual_address, usual_token
 from .connection import Connection
 from .core import Exchange, Limits
 from .documented import documented
@@ -85,12 +85,14 @@ class Client:
     `address` is a path, unix:PATH or tcp://HOST:PORT; without it the client looks where latentctl does ($LATENTD_SOCKET first). The
     connection is opened when it is first needed, and again after it was closed, for example by a restart of the daemon; requests that
     were under way then fail with ClosedError. `timeout` is how many seconds nothing may be heard of a request before it is cancelled
-    and fails with TimeoutError; None waits for ever. Not to be used in a process forked off meanwhile."""
+    and fails with TimeoutError; None waits for ever. `token` is what `latentctl token new` made, for a daemon that asks for one; without
+    it $LATENTD_TOKEN, if that is set. Not to be used in a process forked off meanwhile."""
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = DEFAULT_TIMEOUT,
-                 limits: Limits = Limits()) -> None:
+                 token: str | None = None, limits: Limits = Limits()) -> None:
         self.address = parse_address(usual_address() if address is None else address)
         self.timeout = timeout
+        self._token = usual_token() if token is None else token
         self._limits = limits
         self._connection: Connection | None = None
         self._closed = False
@@ -173,8 +175,21 @@ class Client:
             if self._closed:
                 raise ClosedError("this client was closed")
             if self._connection is None or not self._connection.alive():
-                self._connection = Connection(self.address, self.timeout, self._limits)
+                self._connection = self._connect()
             return self._connection
+
+    def _connect(self) -> Connection:
+        connection = Connection(self.address, self.timeout, self._limits)
+        if self._token is not None:
+            call = methods.hello(token=self._token)
+            try:
+                exchange = connection.request(call.method, call.params, self.timeout)
+                connection.wait(exchange, self.timeout)
+                exchange.result()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
 
     def _perform(self, call: Call[T]) -> T:
         connection = self._open()

@@ -129,6 +129,10 @@ class InternalError(Error, code=-24, name="internal", message="an internal error
     pass
 
 
+class DeniedError(Error, PermissionError, code=-25, name="denied", message="not allowed"):
+    pass
+
+
 def error_of(code: int, name: str, message: str) -> Error:
     """The exception for an error of the wire; of the base class, with this code and name, if the name is not in the list."""
     error = CLASSES.get(name, Error)(message)

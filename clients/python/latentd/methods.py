@@ -265,9 +265,10 @@ def models() -> Call[tuple[Model, ...]]:
     return Call("models", {}, into(tuple[Model, ...], "models"))
 
 
-def hello(client: str | None = None, *, version: int = PROTOCOL) -> Call[Hello]:
-    """Tells who is speaking and which protocol is wanted; optional."""
-    return Call("hello", chosen(version=version, client=client), into(Hello))
+def hello(client: str | None = None, *, version: int = PROTOCOL, token: str | None = None) -> Call[Hello]:
+    """Tells who is speaking and which protocol is wanted, and who the daemon takes it for. Optional; a client presents its token by
+    itself when it connects."""
+    return Call("hello", chosen(version=version, client=client, token=token), into(Hello))
 
 
 def ping() -> Call[bool]:

@@ -369,7 +369,11 @@ class DocumentRefinement:
 
 @dataclass(frozen=True)
 class Hello:
-    """Who answers."""
+    """Who answers, and who the asker is to him."""
     server: str
     version: str
     protocol: int
+    identity: str
+    namespace: str | None
+    """In which all of its requests are; None: it may choose."""
+    roles: tuple[str, ...]
