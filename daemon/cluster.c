@@ -66,6 +66,15 @@ size_t lt_cluster_slots_served(const struct lt_cluster *cluster)
     return served;
 }
 
+void lt_cluster_count_slots(struct lt_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->node_count; i++)
+        cluster->nodes[i]->slots = 0;
+    for (size_t slot = 0; slot < LT_CLUSTER_SLOTS; slot++)
+        if (cluster->masters[slot])
+            cluster->masters[slot]->slots++;
+}
+
 /* --- the map --- */
 
 void lt_cluster_node_failed(struct lt_cluster *cluster)

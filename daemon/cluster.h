@@ -57,6 +57,7 @@ void lt_cluster_send(struct lt_cluster *cluster, struct lt_cluster_request *requ
 void lt_cluster_tick(struct lt_cluster *cluster);
 
 /* What is known now. */
+void lt_cluster_count_slots(struct lt_cluster *cluster); /* of each node */
 size_t lt_cluster_slots_served(const struct lt_cluster *cluster);
 size_t lt_cluster_nodes(const struct lt_cluster *cluster, enum lt_node_state state);
 

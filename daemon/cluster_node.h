@@ -30,6 +30,10 @@ struct lt_cluster_node {
     double backoff;     /* seconds */
     double progress;    /* when it last answered, or began to owe an answer */
     size_t outstanding; /* answers that it owes */
+    unsigned slots;     /* that it has; lt_cluster_count_slots */
+    /* Since the start, of spans that were asked for: it had them, it did not, or gave no answer that says so in time.
+     */
+    uint64_t found, absent, failures;
 };
 
 /* Called once with the reply, which is valid during the call, or NULL if there will be none. */

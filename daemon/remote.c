@@ -100,6 +100,19 @@ static struct lt_remote_fetch *take_handed(struct lt_remote *remote)
     return handed;
 }
 
+/* A flush drops what waits to be written, and begins behind what is on its way. */
+static void advance_flush(struct lt_remote *remote)
+{
+    pthread_mutex_lock(&remote->mutex);
+    struct lt_remote_flush *flush = remote->flush;
+    pthread_mutex_unlock(&remote->mutex);
+    if (!flush || !lt_remote_flush_waits(flush))
+        return;
+    lt_remote_write_drop_all(remote);
+    if (remote->in_flight == 0)
+        lt_remote_flush_begin(flush);
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct lt_remote *remote = async->data;
@@ -113,6 +126,7 @@ static void on_wake(uv_async_t *async)
         if (!fetch->delay)
             begin(fetch);
     }
+    advance_flush(remote);
     lt_remote_write_some(remote);
     arm(remote);
 }
@@ -183,6 +197,7 @@ void lt_remote_close(struct lt_remote *remote)
     pthread_mutex_unlock(&remote->mutex);
     lt_remote_write_drop_all(remote);
     lt_cluster_close(remote->cluster);
+    advance_flush(remote); /* to its end */
     struct lt_remote_fetch *handed = take_handed(remote);
     for (struct lt_remote_fetch *next; handed; handed = next) {
         next = handed->next;
@@ -202,6 +217,11 @@ void lt_remote_destroy(struct lt_remote *remote)
     lt_cluster_destroy(remote->cluster);
     pthread_mutex_destroy(&remote->mutex);
     lt_free(remote);
+}
+
+struct lt_cluster *lt_remote_cluster(struct lt_remote *remote)
+{
+    return remote->cluster;
 }
 
 void lt_remote_stats(struct lt_remote *remote, struct lt_remote_stats *ret_stats)

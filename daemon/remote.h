@@ -73,6 +73,13 @@ uint32_t lt_remote_lease(const struct lt_remote *remote);
 /* Queues a latent, or drops it when LT_REMOTE_QUEUE_MAX wait or memory is out: both are counted. */
 void lt_remote_put(struct lt_remote *remote, const struct lt_latent *latent);
 
+/* --- emptying; a thread that may wait --- */
+
+/* Removes every latent from the cluster, whoever has written it, and drops those that wait to be written. *removed
+ * rises as they go. LT_EIO: not all are gone, because a node does not answer or slots moved; LT_EBUSY: another is at
+ * it; LT_ESHUTDOWN, LT_ENOMEM. `error` says why. */
+int lt_remote_flush(struct lt_remote *remote, atomic_uint_fast64_t *removed, struct lt_error *error);
+
 /* --- what it did; loop thread --- */
 
 struct lt_remote_stats { /* since the start */
@@ -83,6 +90,8 @@ struct lt_remote_stats { /* since the start */
     uint64_t nodes, nodes_down, slots_served;
     struct lt_cluster_stats cluster;
 };
+/* The cluster, with what is known of each node; valid until the loop goes on. */
+struct lt_cluster *lt_remote_cluster(struct lt_remote *remote);
 void lt_remote_stats(struct lt_remote *remote, struct lt_remote_stats *ret_stats);
 
 #endif

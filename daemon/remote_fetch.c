@@ -140,6 +140,15 @@ static bool refuses_writing(const redisReply *reply)
            strncmp(reply->str, "CLUSTERDOWN", 11) != 0;
 }
 
+static void count_of_node(struct lt_cluster_node *node, enum lt_remote_outcome outcome)
+{
+    if (!node)
+        return;
+    node->found += outcome == LT_REMOTE_FOUND;
+    node->absent += outcome == LT_REMOTE_ABSENT || outcome == LT_REMOTE_HELD;
+    node->failures += outcome == LT_REMOTE_UNKNOWN || outcome == LT_REMOTE_UNFIT;
+}
+
 static void on_done(struct lt_cluster_request *request, const redisReply *reply)
 {
     struct lt_remote_span *span = (struct lt_remote_span *)request;
@@ -157,6 +166,7 @@ static void on_done(struct lt_cluster_request *request, const redisReply *reply)
         span->outcome = LT_REMOTE_ABSENT;
     else if (!is_done && reply && reply->type == REDIS_REPLY_STRING)
         read_value(span, reply->str, (size_t)reply->len);
+    count_of_node(request->node, is_done ? LT_REMOTE_UNKNOWN : span->outcome);
     request_ended(fetch);
 }
 

@@ -1,5 +1,5 @@
-/* The remote tier's inside, for its own files: fetches (remote_fetch.c), writes (remote_write.c), and what drives both
- * (remote.c). Loop thread only, but for what stands under the mutex. */
+/* The remote tier's inside, for its own files: fetches (remote_fetch.c), writes (remote_write.c), emptying it
+ * (remote_flush.c), and what drives all of them (remote.c). Loop thread only, but for what stands under the mutex. */
 #ifndef LT_DAEMON_REMOTE_STATE_H
 #define LT_DAEMON_REMOTE_STATE_H
 
@@ -62,6 +62,7 @@ struct lt_remote {
     struct lt_remote_write *queue, **queue_end;
     size_t queue_count;
     uint64_t dropped;
+    struct lt_remote_flush *flush; /* under way, or waiting to begin */
 };
 
 void lt_remote_key(const struct lt_span_key *key, char ret_digits[LT_REMOTE_KEY_DIGITS + 1]);
@@ -74,6 +75,10 @@ void lt_remote_fetch_expire(struct lt_remote_fetch *fetch);
 void lt_remote_fetch_refuse(struct lt_remote_fetch *fetch);
 /* From a fetch that is done. */
 void lt_remote_fetch_leaves(struct lt_remote_fetch *fetch);
+
+/* Whether a flush has not begun; begins it, once nothing is on its way to be written. */
+bool lt_remote_flush_waits(const struct lt_remote_flush *flush);
+void lt_remote_flush_begin(struct lt_remote_flush *flush);
 
 /* Sends writes while there are any and few are on their way. */
 void lt_remote_write_some(struct lt_remote *remote);

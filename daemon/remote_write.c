@@ -39,7 +39,7 @@ static void on_written(struct lt_cluster_request *request, const redisReply *rep
     remote->stats.written += written;
     remote->stats.write_failures += !written;
     lt_free(write);
-    if (remote->in_flight-- == LT_REMOTE_IN_FLIGHT_MAX)
+    if (remote->in_flight-- == LT_REMOTE_IN_FLIGHT_MAX || remote->in_flight == 0)
         uv_async_send(&remote->wake); /* not from here: a cluster that is gone would answer within the call */
 }
 
@@ -70,8 +70,19 @@ static struct lt_remote_write *take_write(struct lt_remote *remote)
     return write;
 }
 
+/* None while the tier is emptied. */
+static bool may_write(struct lt_remote *remote)
+{
+    pthread_mutex_lock(&remote->mutex);
+    bool may = !remote->flush;
+    pthread_mutex_unlock(&remote->mutex);
+    return may;
+}
+
 void lt_remote_write_some(struct lt_remote *remote)
 {
+    if (!may_write(remote))
+        return;
     while (remote->in_flight < LT_REMOTE_IN_FLIGHT_MAX) {
         struct lt_remote_write *write = take_write(remote);
         if (!write)

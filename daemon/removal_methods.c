@@ -3,6 +3,7 @@
 
 #include "daemon/background.h"
 #include "daemon/models.h"
+#include "daemon/remote.h"
 #include "proto/alloc.h"
 #include "proto/pairs.h"
 #include "storage/clearing.h"
@@ -85,17 +86,31 @@ int lt_background_evict(struct lt_background *background, struct lt_writer *writ
     return LT_OK;
 }
 
+/* What the fleet shares is public, and goes first: what was read from there before may still be put here. */
+static int flush_remote(struct lt_background *background, struct lt_error *error)
+{
+    struct lt_remote *remote = background->server->fleet;
+    bool shared = background->job.request->flush.all || background->job.space.id == 0;
+    return remote && shared ? lt_remote_flush(remote, &background->done, error) : LT_OK;
+}
+
 /* The mixed states go after the latents: one that is made in between, of latents that are still there, goes, too. */
 int lt_background_flush(struct lt_background *background, struct lt_writer *writer, struct lt_error *error)
 {
     struct lt_store *store = background->server->store;
     uint64_t removed = 0;
+    int remote_code = flush_remote(background, error);
+    if (remote_code == LT_EBUSY)
+        return remote_code; /* as long as one flushes for all, nothing is done */
     int code = background->job.request->flush.all ? lt_store_clear(store, &removed)
                                                   : lt_store_empty(store, background->job.space.id, &removed);
     lt_engine_forget(background->server->engine);
     if (code)
         return lt_fail_code(error, code);
-    lt_write_map(writer, 1);
+    if (remote_code)
+        return remote_code;
+    lt_write_map(writer, 2);
     lt_pair_uint(writer, "removed", removed);
+    lt_pair_uint(writer, "remote_removed", atomic_load(&background->done));
     return LT_OK;
 }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,6 +82,35 @@ static void write_namespaces(struct lt_writer *writer, const struct lt_server *s
         writer->error = LT_ENOMEM;
 }
 
+static void write_node(struct lt_writer *writer, const struct lt_cluster_node *node)
+{
+    static const char *const states[] = {
+        [LT_NODE_OPEN] = "open", [LT_NODE_PROBING] = "half_open", [LT_NODE_CLOSED] = "closed"};
+    char address[LT_REMOTE_HOST_BYTES_MAX + 8];
+    snprintf(address, sizeof address, "%s:%u", node->address.host, node->address.port);
+    lt_write_map(writer, 7);
+    lt_pair_text(writer, "address", address);
+    lt_pair_text(writer, "state", states[node->state]);
+    lt_pair_uint(writer, "slots", node->slots);
+    lt_pair_uint(writer, "outstanding", node->outstanding);
+    lt_pair_uint(writer, "found", node->found);
+    lt_pair_uint(writer, "absent", node->absent);
+    lt_pair_uint(writer, "failures", node->failures);
+}
+
+/* Those that are of use: that have slots, or were named. */
+static void write_nodes(struct lt_writer *writer, struct lt_cluster *cluster)
+{
+    uint32_t count = 0;
+    lt_cluster_count_slots(cluster);
+    for (size_t i = 0; i < cluster->node_count; i++)
+        count += cluster->nodes[i]->master || cluster->nodes[i]->seed;
+    lt_write_array(writer, count);
+    for (size_t i = 0; i < cluster->node_count; i++)
+        if (cluster->nodes[i]->master || cluster->nodes[i]->seed)
+            write_node(writer, cluster->nodes[i]);
+}
+
 static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
 {
     struct lt_remote_stats stats;
@@ -114,9 +144,11 @@ static void write_remote(struct lt_writer *writer, struct lt_remote *remote)
         {"dropped", stats.dropped},
         {"waiting", stats.waiting},
     };
-    lt_write_map(writer, sizeof fields / sizeof *fields);
+    lt_write_map(writer, sizeof fields / sizeof *fields + 1);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         lt_pair_uint(writer, fields[i].name, fields[i].value);
+    lt_write_text(writer, "by_node");
+    write_nodes(writer, lt_remote_cluster(remote));
 }
 
 static void write_first_token(struct lt_writer *writer, const char *name, const struct lt_counters *counters,

@@ -26,6 +26,7 @@ int command_encode(struct context *context);
 int command_score(struct context *context);
 int command_bench(struct context *context);
 int command_namespace(struct context *context);
+int command_remote(struct context *context);
 int command_pin(struct context *context);
 int command_unpin(struct context *context);
 int command_evict(struct context *context);

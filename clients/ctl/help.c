@@ -25,6 +25,7 @@ static const char overview[] =
     "  doc put|list|show|refine|history|rm  documents that the daemon keeps, by name, in versions\n"
     "  stats             what was reused and what was computed\n"
     "  token new NAME    make a token with which somebody may connect over TCP or HTTP\n"
+    "  remote status     the nodes of the remote tier: which answer, and what they had\n"
     "  top               the same, live: rates, a graph of the hit rate\n"
     "  info              the daemon, its store and its limits\n"
     "  models            the models that it serves\n"
@@ -135,12 +136,14 @@ static const char *const texts[COMMAND_COUNT] = {
                       "  --share SHARE    this share of all latents, above 0 to 1, or of a namespace's\n"
                       "  --namespace NAME  whose latents; public, but for a share all\n"
                       "  --model NAME     whose spans the text has; see latentctl models\n",
-    [COMMAND_FLUSH] = "Usage: latentctl flush [OPTION]...\n"
-                      "Remove all latents of a namespace or of all, pinned or not, and all mixed states.\n"
-                      "\n"
-                      "  --namespace NAME  of this namespace\n"
-                      "  --all            of all namespaces\n"
-                      "  --yes            do not ask\n",
+    [COMMAND_FLUSH] =
+        "Usage: latentctl flush [OPTION]...\n"
+        "Remove all latents of a namespace or of all, pinned or not, and all mixed states. What is public\n"
+        "goes from the remote tier as well; other daemons keep what they have in their own stores.\n"
+        "\n"
+        "  --namespace NAME  of this namespace\n"
+        "  --all            of all namespaces\n"
+        "  --yes            do not ask\n",
     [COMMAND_SCAN] = "Usage: latentctl scan [OPTION]...\n"
                      "List the stored latents: text, tokens, type, bytes, namespace, age, time left, key.\n"
                      "\n"
@@ -195,6 +198,10 @@ static const char *const texts[COMMAND_COUNT] = {
                       "Show the counters since the daemon's start and over the lifetime of its store.\n"
                       "\n"
                       "  --watch   again every second, until Ctrl-C\n",
+    [COMMAND_REMOTE] = "Usage: latentctl remote status [--json]\n"
+                       "Show each node of the Redis Cluster that the daemon shares latents over: whether its circuit\n"
+                       "breaker lets requests through (closed), keeps them away (open) or is trying (half open), the\n"
+                       "slots that it has, the answers that it owes, and since the start hits, misses and errors.\n",
     [COMMAND_INFO] = "Usage: latentctl info [--json]\n"
                      "Show the daemon's version, addresses, store and limits.\n",
     [COMMAND_PING] = "Usage: latentctl ping [--json]\n"

@@ -15,9 +15,10 @@ static int (*const command_functions[COMMAND_COUNT])(struct context *) = {
     [COMMAND_SHUTDOWN] = command_shutdown, [COMMAND_SCORE] = command_score,     [COMMAND_BENCH] = command_bench,
     [COMMAND_DOC] = command_doc,           [COMMAND_EXPLAIN] = command_explain, [COMMAND_NEAR] = command_near,
     [COMMAND_TOP] = command_top,           [COMMAND_REPL] = command_repl,       [COMMAND_NAMESPACE] = command_namespace,
-    [COMMAND_PIN] = command_pin,           [COMMAND_UNPIN] = command_unpin,     [COMMAND_EVICT] = command_evict,
-    [COMMAND_FLUSH] = command_flush,       [COMMAND_SCAN] = command_scan,       [COMMAND_VERIFY] = command_verify,
-    [COMMAND_BACKUP] = command_backup,     [COMMAND_EXPORT] = command_export,   [COMMAND_IMPORT] = command_import,
+    [COMMAND_REMOTE] = command_remote,     [COMMAND_PIN] = command_pin,         [COMMAND_UNPIN] = command_unpin,
+    [COMMAND_EVICT] = command_evict,       [COMMAND_FLUSH] = command_flush,     [COMMAND_SCAN] = command_scan,
+    [COMMAND_VERIFY] = command_verify,     [COMMAND_BACKUP] = command_backup,   [COMMAND_EXPORT] = command_export,
+    [COMMAND_IMPORT] = command_import,
 };
 
 int (*command_of(enum command command))(struct context *)

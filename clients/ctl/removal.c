@@ -38,7 +38,10 @@ static void print_evicted(const struct context *context, const struct latent_rep
 static void print_flushed(const struct context *context, const struct latent_reply *reply)
 {
     (void)context;
-    printf("flushed %s latents\n", count_of(reply, "removed").text);
+    printf("flushed %s latents", count_of(reply, "removed").text);
+    if (latent_value_uint(latent_reply_at(reply, "remote_removed"), 0))
+        printf(", and %s from the remote tier", count_of(reply, "remote_removed").text);
+    putchar('\n');
 }
 
 /* The text that was given, or that stands on standard input. NULL after a failure that was reported. */

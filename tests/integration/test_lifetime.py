@@ -173,7 +173,7 @@ def test_what_is_flushed_is_gone(make_daemon):
             connection.call("pin", {"text": TEXT, "namespace": name})
         assert generate(connection, TEXT)["usage"]["restored_spans"] > 0
         entries = connection.call("stats")["store_entries"]
-        assert connection.call("flush", {"all": True}) == {"removed": entries}
+        assert connection.call("flush", {"all": True}) == {"removed": entries, "remote_removed": 0}
         assert connection.call("stats")["store_entries"] == 0 and scan(connection)[0] == []
         for name in ("public", "a"):
             reply = generate(connection, TEXT, namespace=name)
@@ -195,7 +195,7 @@ def test_flush_of_one_namespace_leaves_the_others(make_daemon, flushed, other):
         gone = encode(connection, text=many(400), namespace=flushed)
         connection.call("pin", {"text": many(10), "namespace": flushed})
         connection.call("pin", {"text": many(10), "namespace": other})
-        assert connection.call("flush", {"namespace": flushed}) == {"removed": len(set(keys(gone)))}
+        assert connection.call("flush", {"namespace": flushed}) == {"removed": len(set(keys(gone))), "remote_removed": 0}
         assert space(connection, flushed)["entries"] == 0
         assert hits(encode(connection, text=many(400), namespace=other)) == kept["usage"]["prompt_spans"]
         assert all(record["namespace"] == other for record in scan(connection)[0])
@@ -242,7 +242,7 @@ def test_commands(daemon):
     assert "evicted 0 latents\n" in ctl("evict", "--share", "0.5")
     ctl("flush", "--all", expected=1, input="")
     assert f"flushed {len(listed) - 1} latents" in ctl("flush", "--all", "--yes")
-    assert json.loads(ctl("flush", "--namespace", "public", "--yes", "--json")) == {"removed": 0}
+    assert json.loads(ctl("flush", "--namespace", "public", "--yes", "--json")) == {"removed": 0, "remote_removed": 0}
     for wrong in (("pin",), ("flush",), ("flush", "--all", "--namespace", "x"), ("evict", "--share", "2"), ("pin", "--share", "1"),
                   ("scan", "x"), ("evict", "--share", "0.5", "text")):
         ctl(*wrong, expected=2)

@@ -23,7 +23,7 @@ from .packs import Imported, ImportedDocument
 from .results import (Document, DocumentChange, DocumentList, DocumentPart, DocumentRefinement, DocumentVersion, Encoding,
                       Generation, Hello, Info, Model, Namespace, Near, Neighbour, Neighbourhood, Operations, Page, Put, Receipt,
                       Record, Score, SegmentScore, Span, StoreInfo, Timings, Usage, Verified)
-from .stats import Counters, NamespaceCounters, NamespaceStats, RemoteTier, Stats
+from .stats import Counters, NamespaceCounters, NamespaceStats, RemoteNode, RemoteTier, Stats
 
 __version__ = "0.1.0"
 
@@ -36,7 +36,7 @@ __all__ = [
     "InternalError", "InvalidUtf8Error", "IoError", "Latent", "Latents", "Limits",
     "MalformedError", "Model", "Namespace", "NamespaceCounters", "NamespaceStats", "Near",
     "Neighbour", "Neighbourhood", "NotFoundError", "Operations", "OutOfMemoryError", "Page",
-    "Put", "Receipt", "Record", "RemoteTier", "Score", "Segment", "SegmentScore",
+    "Put", "Receipt", "Record", "RemoteNode", "RemoteTier", "Score", "Segment", "SegmentScore",
     "ShuttingDownError", "Span", "Stats", "StoreFormatError", "StoreInfo", "Stream",
     "TimeoutError", "Timings", "TooLargeError", "UnknownMethodError", "UnknownModelError", "Usage",
     "Verified", "answer", "document", "stored", "user",

@@ -43,6 +43,20 @@ class Counters:
 
 
 @dataclass(frozen=True)
+class RemoteNode:
+    """A node of it."""
+    address: str
+    state: str
+    """Of its circuit breaker: "closed" (in use), "half_open" or "open"."""
+    slots: int
+    outstanding: int
+    """Answers that it owes."""
+    found: int
+    absent: int
+    failures: int
+
+
+@dataclass(frozen=True)
 class RemoteTier:
     """What the daemon knows of the fleet's Redis Cluster, and has asked of it since its start."""
     nodes: int = 0
@@ -67,6 +81,7 @@ class RemoteTier:
     write_failures: int = 0
     dropped: int = 0
     waiting: int = 0
+    by_node: tuple[RemoteNode, ...] = ()
 
 
 @dataclass(frozen=True)
