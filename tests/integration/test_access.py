@@ -1,5 +1,5 @@
 """Who gets in: peers of the Unix socket, tokens over TCP, roles, namespaces, and what is taken before it is known who asks. HTTP's side is
-in test_http.py, the files that say who may in test_access_files.py."""
+in test_http_access.py, the files that say who may in test_access_files.py."""
 
 import asyncio
 import grp
