@@ -340,6 +340,22 @@ def test_who_is_bound_sees_only_his_own(two):
         assert boss.call("flush", {"namespace": "a"})["removed"] == 0
 
 
+def test_documents_and_neighbours_are_bound_too(two):
+    with two.connect(A) as a, two.connect(B) as b:
+        a.doc_put("notes", TEXT)
+        assert [document.name for document in a.doc_list().documents] == ["notes"] and b.doc_list().documents == ()
+        for ask in (lambda: b.doc_get("notes"), lambda: b.doc_history("notes"), lambda: b.doc_remove("notes"),
+                    lambda: b.call("generate", {"segments": [{"doc": "notes"}, {"role": "user", "text": "Who?"}]})):
+            with pytest.raises(Error) as raised:
+                ask()
+            assert raised.value.name == "not_found"
+        assert wait_until(lambda: a.call("stats")["store_waiting"] == 0)
+        text = TEXT.split(".")[0] + "."
+        assert a.call("near", {"text": text})["scanned"] > 0 == b.call("near", {"text": text})["scanned"]
+        with denied("bound"):
+            b.call("doc.get", {"name": "notes", "namespace": "a"})
+
+
 def test_a_namespace_that_does_not_exist(guarded):
     assert "the token one is bound to the namespace 'a', which does not exist yet" in guarded.daemon.log.read_text()
     with guarded.connect(A) as client, pytest.raises(Error, match="no namespace 'a'"):
