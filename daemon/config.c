@@ -212,6 +212,8 @@ int lt_config_load(int argument_count, char **arguments, struct lt_config *ret_c
             code = default_store(&config, error);
         if (code == LT_OK && !config.socket)
             code = default_socket(&config);
+        if (code == LT_OK && !config.tls_cert != !config.tls_key)
+            code = lt_fail(error, LT_ECONFIG, "--tls-cert and --tls-key go together: a certificate, and the key to it");
         if (code == LT_OK && !config.model_count)
             code = lt_fail(error, LT_ECONFIG, "no model: name one with --model FILE or LATENTD_MODEL");
     }
@@ -249,6 +251,8 @@ void lt_config_finish(struct lt_config *config)
     lt_free(config->listen);
     lt_free(config->http);
     lt_free(config->tokens);
+    lt_free(config->tls_cert);
+    lt_free(config->tls_key);
     lt_free(config->remote);
     lt_free(config->remote_password_file);
     lt_free(config->file);

@@ -20,6 +20,7 @@ struct lt_config {
     size_t model_count;
     struct lt_peers allow;      /* on the Unix socket */
     char *tokens;               /* token file for TCP and HTTP, or NULL: whoever reaches the address may use it */
+    char *tls_cert, *tls_key;   /* files, both or none: TLS for TCP and HTTP */
     char *listen;               /* HOST:PORT, or NULL: no TCP */
     char *http;                 /* HOST:PORT, or NULL: no HTTP */
     char *remote;               /* redis://HOST:PORT,…, or NULL: no remote tier */

@@ -12,6 +12,8 @@ const char lt_config_help[] =
     "  --allow WHO        who may use it: USER or @GROUP, and if not for everything ROLES, NAMESPACE;\n"
     "                     repeat for more             (default root, this user, members of its group)\n"
     "  --tokens FILE      what clients over TCP and HTTP must show; see latentctl help token\n"
+    "  --tls-cert FILE    certificate with its chain, PEM: TCP and HTTP speak TLS and nothing else\n"
+    "  --tls-key FILE     its key\n"
     "  --listen HOST:PORT TCP as well; loopback addresses only, or any with --tokens\n"
     "  --http HOST:PORT   HTTP: OpenAI-compatible API, metrics, a live page; loopback addresses only,\n"
     "                     or any with --tokens\n"

@@ -16,6 +16,8 @@ const struct lt_setting_names lt_setting_names[LT_SETTINGS] = {
     [LT_SETTING_SOCKET] = {"socket", "socket", "LATENTD_SOCKET"},
     [LT_SETTING_ALLOW] = {"allow", "allow", "LATENTD_ALLOW", ';'},
     [LT_SETTING_TOKENS] = {"tokens", "tokens", "LATENTD_TOKENS"},
+    [LT_SETTING_TLS_CERT] = {"tls_cert", "tls-cert", "LATENTD_TLS_CERT"},
+    [LT_SETTING_TLS_KEY] = {"tls_key", "tls-key", "LATENTD_TLS_KEY"},
     [LT_SETTING_LISTEN] = {"listen", "listen", "LATENTD_LISTEN"},
     [LT_SETTING_HTTP] = {"http", "http", "LATENTD_HTTP"},
     [LT_SETTING_REMOTE] = {"remote", "remote", "LATENTD_REMOTE"},
@@ -180,6 +182,10 @@ int lt_setting_apply(struct lt_config *config, enum lt_setting setting, const ch
         return apply_allow(config, value, source, error);
     case LT_SETTING_TOKENS:
         return lt_setting_replace(&config->tokens, value);
+    case LT_SETTING_TLS_CERT:
+        return lt_setting_replace(&config->tls_cert, value);
+    case LT_SETTING_TLS_KEY:
+        return lt_setting_replace(&config->tls_key, value);
     case LT_SETTING_LISTEN:
         return lt_setting_replace(&config->listen, value);
     case LT_SETTING_HTTP:

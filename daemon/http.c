@@ -16,6 +16,7 @@
 #include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+#include "daemon/tls.h"
 #include "proto/alloc.h"
 
 struct lt_http_connection {
@@ -24,7 +25,7 @@ struct lt_http_connection {
     int descriptor;
     double idle_since; /* when it was made or its last exchange ended; 0 while there is one */
     double began;
-    bool is_preauth; /* a token is needed, and none has come with any request so far */
+    bool is_preauth; /* a token is needed, or TLS to be agreed on, and no request that may go on has come so far */
 };
 
 /* --- libmicrohttpd calls --- */
@@ -112,7 +113,7 @@ static void begin_connection(struct lt_http *http, struct MHD_Connection *of, vo
     http->connections = connection;
     http->connection_count++;
     *ret_context = connection;
-    set_preauth(connection, lt_authentication_needs_token(http->server));
+    set_preauth(connection, lt_authentication_needs_token(http->server) || http->server->tls);
     if (http->preauth_count > LT_PREAUTH_CONNECTIONS_MAX)
         shutdown(connection->descriptor, SHUT_RDWR); /* libmicrohttpd sees it end and closes it */
 }
@@ -190,6 +191,17 @@ static int watch_sockets(struct lt_http *http, struct lt_error *error)
     return LT_OK;
 }
 
+/* libmicrohttpd's own TLS, GnuTLS's: it drives the handshake beside everything else that it does with a connection,
+ * where memory BIOs would need a second socket for each. It is told what OpenSSL is on the other listener. */
+static const char tls_versions[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
+static int read_certificate(struct lt_http *http, struct lt_error *error)
+{
+    const struct lt_config *config = http->server->config;
+    int code = lt_tls_read_file(config->tls_cert, false, &http->certificate, error);
+    return code ? code : lt_tls_read_file(config->tls_key, true, &http->key, error);
+}
+
 int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
@@ -199,15 +211,23 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
         return lt_fail_code(error, LT_ENOMEM);
     http->server = server;
     lt_http_recent_init(&http->recent);
-    int code = lt_listen_http(config->http, lt_authentication_needs_token(server), &descriptor, error);
+    int code = lt_listen_http(config->http, lt_authentication_needs_token(server), config->tls_cert != NULL,
+                              &descriptor, error);
+    if (code == LT_OK && config->tls_cert)
+        code = read_certificate(http, error);
     if (code)
         goto failed;
+    const struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, http->certificate.data},
+                                         {MHD_OPTION_HTTPS_MEM_KEY, 0, http->key.data},
+                                         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_versions},
+                                         {MHD_OPTION_END, 0, NULL}};
     http->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
-        MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, descriptor, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)LT_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LT_HTTP_SECONDS_IDLE,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LT_HTTP_HEADER_BYTES_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
-        http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        (config->tls_cert ? MHD_USE_TLS : 0) | MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL,
+        NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, descriptor,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)LT_HTTP_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)LT_HTTP_SECONDS_IDLE, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LT_HTTP_HEADER_BYTES_MAX,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, config->tls_cert ? tls : &tls[3], MHD_OPTION_END);
     if (!http->daemon) {
         code = lt_fail(error, LT_EIO, "--http: libmicrohttpd cannot start on %s", config->http);
         goto failed;
@@ -215,7 +235,7 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
     code = watch_sockets(http, error);
     if (code) {
         MHD_stop_daemon(http->daemon); /* closes the descriptor */
-        lt_free(http);
+        lt_http_destroy(http);
         return code;
     }
     *ret_http = http;
@@ -223,7 +243,7 @@ int lt_http_start(struct lt_server *server, struct lt_http **ret_http, struct lt
 failed:
     if (descriptor >= 0)
         close(descriptor);
-    lt_free(http);
+    lt_http_destroy(http);
     return code;
 }
 
@@ -282,7 +302,12 @@ void lt_http_close(struct lt_http *http)
 
 void lt_http_destroy(struct lt_http *http)
 {
-    if (http)
-        lt_http_recent_finish(&http->recent);
+    if (!http)
+        return;
+    lt_http_recent_finish(&http->recent);
+    if (http->key.size)
+        explicit_bzero(http->key.data, http->key.size);
+    lt_buffer_finish(&http->key);
+    lt_buffer_finish(&http->certificate);
     lt_free(http);
 }

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "daemon/http_recent.h"
+#include "proto/buffer.h"
 #include "proto/error.h"
 
 struct lt_server;
@@ -31,8 +32,9 @@ struct lt_http_replies {
 struct lt_http {
     struct lt_server *server;
     struct MHD_Daemon *daemon;
-    uv_poll_t ready;  /* libmicrohttpd's epoll descriptor */
-    uv_timer_t timer; /* when libmicrohttpd wants to run though nothing is ready */
+    struct lt_buffer certificate, key; /* PEM, for TLS; libmicrohttpd borrows them */
+    uv_poll_t ready;                   /* libmicrohttpd's epoll descriptor */
+    uv_timer_t timer;                  /* when libmicrohttpd wants to run though nothing is ready */
     struct lt_http_connection *connections;
     struct lt_http_exchange *exchanges;
     size_t connection_count;

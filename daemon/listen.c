@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "daemon/log.h"
 #include "proto/limits.h"
 
 #define BACKLOG 511
@@ -109,10 +110,17 @@ static int parse_address(const char *text, const char *flag, struct sockaddr_sto
     return LT_OK;
 }
 
-static int check_reach(const struct sockaddr_storage *parsed, bool anywhere, const char *flag, const char *address,
-                       struct lt_error *error)
+/* Others than this machine are listened to only if that is meant, and told of if everybody on the way can listen. */
+static int check_reach(const struct sockaddr_storage *parsed, bool anywhere, bool encrypted, const char *flag,
+                       const char *address, struct lt_error *error)
 {
-    if (anywhere || is_loopback(parsed))
+    if (is_loopback(parsed))
+        return LT_OK;
+    if (anywhere && !encrypted)
+        lt_log(LT_LOG_WARNING,
+               "%s: tokens and texts cross the network of %s unencrypted; --tls-cert and --tls-key end that", flag,
+               address);
+    if (anywhere)
         return LT_OK;
     return lt_fail(error, LT_ECONFIG,
                    "%s: %s is not a loopback address; others are taken only with --tokens, because without it whoever "
@@ -120,14 +128,14 @@ static int check_reach(const struct sockaddr_storage *parsed, bool anywhere, con
                    flag, address);
 }
 
-int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, uv_connection_cb accept,
+int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, bool encrypted, uv_connection_cb accept,
                      uv_tcp_t *ret_listener, struct lt_error *error)
 {
     struct sockaddr_storage parsed = {0};
     int code = parse_address(address, "--listen", &parsed, error);
     uv_tcp_init(loop, ret_listener);
     if (code == LT_OK)
-        code = check_reach(&parsed, anywhere, "--listen", address, error);
+        code = check_reach(&parsed, anywhere, encrypted, "--listen", address, error);
     if (code)
         return code;
     int failed = uv_tcp_bind(ret_listener, (struct sockaddr *)&parsed, 0);
@@ -138,13 +146,13 @@ int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, uv_con
     return failed ? lt_fail(error, LT_EIO, "cannot listen on %s: %s", address, uv_strerror(failed)) : LT_OK;
 }
 
-int lt_listen_http(const char *address, bool anywhere, int *ret_descriptor, struct lt_error *error)
+int lt_listen_http(const char *address, bool anywhere, bool encrypted, int *ret_descriptor, struct lt_error *error)
 {
     struct sockaddr_storage parsed = {0};
     const int on = 1, kept = LT_HTTP_SEND_BYTES; /* also of the connections made from it */
     int code = parse_address(address, "--http", &parsed, error);
     if (code == LT_OK)
-        code = check_reach(&parsed, anywhere, "--http", address, error);
+        code = check_reach(&parsed, anywhere, encrypted, "--http", address, error);
     if (code)
         return code;
     socklen_t bytes = parsed.ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);

@@ -14,13 +14,12 @@
 int lt_listen_local(uv_loop_t *loop, const char *path, uv_connection_cb accept, uv_pipe_t *ret_listener,
                     struct lt_error *error);
 
-/* Binds and listens on HOST:PORT. Other addresses than loopback are taken only if `anywhere` is set. Errors as above.
- */
-int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, uv_connection_cb accept,
+/* Binds and listens on HOST:PORT. Other addresses than loopback are taken only if `anywhere` is set; without
+ * `encrypted` the log then has a warning. Errors as above. */
+int lt_listen_remote(uv_loop_t *loop, const char *address, bool anywhere, bool encrypted, uv_connection_cb accept,
                      uv_tcp_t *ret_listener, struct lt_error *error);
 
-/* Binds and listens on HOST:PORT for HTTP. `anywhere` as above. The
- * descriptor does not block and is the caller's to close. Errors as above. */
-int lt_listen_http(const char *address, bool anywhere, int *ret_descriptor, struct lt_error *error);
+/* The same for HTTP. The descriptor does not block and is the caller's to close. */
+int lt_listen_http(const char *address, bool anywhere, bool encrypted, int *ret_descriptor, struct lt_error *error);
 
 #endif

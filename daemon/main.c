@@ -97,9 +97,9 @@ static void say_ready(const struct lt_server *server)
            lt_compute_kernel(), server->threads, config->store, (unsigned long long)store.entries,
            1e-6 * (double)store.bytes, 1e-6 * (double)store.budget_bytes, config->socket);
     if (config->listen)
-        printf(", tcp://%s", config->listen);
+        printf(", %s://%s", config->tls_cert ? "tls" : "tcp", config->listen);
     if (config->http)
-        printf(", http://%s", config->http);
+        printf(", %s://%s", config->tls_cert ? "https" : "http", config->http);
     printf("\n");
     fflush(stdout);
 }

@@ -15,6 +15,7 @@
 #include "daemon/manager.h"
 #include "daemon/remote.h"
 #include "daemon/session.h"
+#include "daemon/tls.h"
 
 #define STOP_SECONDS 10.0
 #define ALARM_SECONDS 60.0 /* between two lines of the log about the same */
@@ -268,6 +269,13 @@ static int start_remote(struct lt_server *server, struct lt_error *error)
     return lt_remote_create(&server->loop, &options, &server->fleet, error);
 }
 
+static void close_access(struct lt_server *server)
+{
+    lt_authentication_close(server);
+    lt_tls_context_destroy(server->tls);
+    server->tls = NULL;
+}
+
 int lt_server_start(struct lt_server *server, struct lt_error *error)
 {
     const struct lt_config *config = server->config;
@@ -284,11 +292,13 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         code = lt_fail(error, LT_EIO, "cannot start the event loop: %s", uv_strerror(failed));
     if (code == LT_OK)
         code = lt_authentication_open(server, error);
+    if (code == LT_OK && config->tls_cert)
+        code = lt_tls_context_create(config->tls_cert, config->tls_key, &server->tls, error);
     if (code == LT_OK)
         code = lt_listen_local(&server->loop, config->socket, on_connection, &server->local, error);
     if (code == LT_OK && config->listen)
-        code = lt_listen_remote(&server->loop, config->listen, server->tokens != NULL, on_connection, &server->remote,
-                                error);
+        code = lt_listen_remote(&server->loop, config->listen, server->tokens != NULL, server->tls != NULL,
+                                on_connection, &server->remote, error);
     if (code == LT_OK && config->http)
         code = lt_http_start(server, &server->http, error);
     if (code == LT_OK && config->remote)
@@ -316,7 +326,7 @@ int lt_server_start(struct lt_server *server, struct lt_error *error)
         if (server->fleet)
             lt_remote_close(server->fleet);
         close_loop(server);
-        lt_authentication_close(server);
+        close_access(server);
         lt_http_destroy(server->http);
         lt_remote_destroy(server->fleet);
     }
@@ -329,7 +339,7 @@ void lt_server_run(struct lt_server *server)
     lt_engine_destroy(server->engine);
     lt_remote_destroy(server->fleet);
     lt_http_destroy(server->http);
-    lt_authentication_close(server);
+    close_access(server);
     lt_count(&server->counters, LT_COUNTER_UPTIME_SECONDS, lt_server_seconds_uncounted(server));
     /* The store is still to be closed. Closing libuv's handles of signals, and so its loop, would give the signals back
      * their power to end the process. */

@@ -16,6 +16,7 @@
 struct lt_http;
 struct lt_remote;
 struct lt_session;
+struct lt_tls_context;
 struct lt_tokens;
 struct lt_background;
 
@@ -26,9 +27,10 @@ struct lt_server {
     struct lt_store *store;
     struct lt_counters counters;
     struct lt_engine *engine;
-    struct lt_tokens *tokens; /* who may come over TCP and HTTP; NULL: no token is asked for */
-    uint32_t threads;         /* for matrix products */
-    double started;           /* lt_clock_seconds */
+    struct lt_tls_context *tls; /* of TCP; NULL: plain */
+    struct lt_tokens *tokens;   /* who may come over TCP and HTTP; NULL: no token is asked for */
+    uint32_t threads;           /* for matrix products */
+    double started;             /* lt_clock_seconds */
     time_t started_at;
 
     uv_loop_t loop;

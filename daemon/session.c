@@ -7,6 +7,7 @@
 #include "daemon/clock.h"
 #include "daemon/dispatch.h"
 #include "daemon/log.h"
+#include "daemon/tls.h"
 #include "daemon/uploads.h"
 #include "proto/alloc.h"
 #include "proto/writer.h"
@@ -57,14 +58,27 @@ static void after_write(uv_write_t *request, int status)
     }
 }
 
-/* Hands what was gathered to libuv. */
-static void flush(struct lt_session *session)
+/* Makes one message of all: their bytes as they travel under TLS. */
+static int encrypt(struct lt_tls *tls, struct lt_sending *sending)
 {
-    struct lt_sending *sending = session->gathered;
+    struct lt_buffer bytes;
+    int code = LT_OK;
+    lt_buffer_init(&bytes, 2 * LT_WRITE_QUEUE_MAX);
+    for (unsigned i = 0; i < sending->count && code == LT_OK; i++)
+        code = lt_tls_send(tls, sending->messages[i].data, sending->messages[i].size);
+    if (code == LT_OK)
+        code = lt_tls_take(tls, &bytes);
+    for (unsigned i = 0; i < sending->count; i++)
+        lt_buffer_finish(&sending->messages[i]);
+    sending->messages[0] = bytes;
+    sending->count = 1;
+    return code;
+}
+
+/* Hands what is ready to travel to libuv. */
+static void write_sending(struct lt_session *session, struct lt_sending *sending)
+{
     uv_buf_t buffers[GATHERED_MAX];
-    session->gathered = NULL;
-    if (!sending)
-        return;
     for (unsigned i = 0; i < sending->count; i++)
         buffers[i] = uv_buf_init((char *)sending->messages[i].data, (unsigned)sending->messages[i].size);
     if (session->closed) {
@@ -73,6 +87,21 @@ static void flush(struct lt_session *session)
         free_sending(sending);
         lt_session_close(session);
     }
+}
+
+/* Hands what was gathered to libuv. */
+static void flush(struct lt_session *session)
+{
+    struct lt_sending *sending = session->gathered;
+    session->gathered = NULL;
+    if (!sending)
+        return;
+    if (session->tls && !session->closed && encrypt(session->tls, sending)) {
+        free_sending(sending);
+        lt_session_close(session);
+        return;
+    }
+    write_sending(session, sending);
 }
 
 static struct lt_sending *start_gathering(struct lt_session *session)
@@ -111,6 +140,18 @@ void lt_session_send(struct lt_session *session, struct lt_buffer *bytes)
     }
 }
 
+/* Whether it is still to be seen who it is: a token is needed, or TLS is being agreed on. */
+static void set_preauth(struct lt_session *session, bool preauth)
+{
+    if (preauth && !session->is_preauth)
+        session->server->preauth_count++;
+    else if (!preauth && session->is_preauth)
+        session->server->preauth_count--;
+    session->is_preauth = preauth;
+    lt_scanner_init(&session->scanner, preauth ? LT_PREAUTH_FRAME_BYTES_MAX : LT_FRAME_BYTES_MAX,
+                    preauth ? LT_PREAUTH_FRAME_ELEMENTS_MAX : LT_FRAME_ELEMENTS_MAX);
+}
+
 /* --- reading --- */
 
 void lt_session_refuse(struct lt_session *session, const struct lt_error *error)
@@ -119,6 +160,10 @@ void lt_session_refuse(struct lt_session *session, const struct lt_error *error)
     struct lt_writer writer;
     if (session->closed || session->leaving)
         return;
+    if (session->tls && !lt_tls_is_ready(session->tls)) { /* it could not be read */
+        lt_session_close(session);
+        return;
+    }
     lt_buffer_init(&bytes, LT_REPLY_BYTES_MAX);
     lt_writer_init(&writer, &bytes);
     lt_write_error(&writer, false, 0, error);
@@ -156,10 +201,54 @@ static bool is_full(const struct lt_session *session)
     return unread(session) > LT_WRITE_QUEUE_PAUSE || session->caller.job_count >= LT_CONNECTION_REQUESTS_MAX;
 }
 
+/* Where bytes of TLS are read to; they are taken at once, in after_read, so all sessions have one. */
+static char encrypted[READ_BYTES];
+
+/* What TLS has to say to the peer: its part of a handshake, or what is wrong with the peer's. */
+static void send_own_words(struct lt_session *session)
+{
+    struct lt_buffer bytes;
+    lt_buffer_init(&bytes, LT_WRITE_QUEUE_MAX);
+    struct lt_sending *sending = lt_tls_take(session->tls, &bytes) == LT_OK ? start_gathering(session) : NULL;
+    if (!sending) {
+        lt_buffer_finish(&bytes);
+        lt_session_close(session);
+    } else if (!bytes.size) {
+        lt_free(sending);
+    } else {
+        sending->bytes = bytes.size;
+        sending->messages[sending->count++] = bytes;
+        write_sending(session, sending);
+    }
+}
+
+static void take_encrypted(struct lt_session *session, size_t bytes)
+{
+    struct lt_error error;
+    int code = lt_tls_receive(session->tls, encrypted, bytes, &session->input, &error);
+    send_own_words(session);
+    if (session->closed)
+        return;
+    if (code && code != LT_ECLOSED) {
+        lt_log(LT_LOG_WARNING, "a connection over TLS failed: %s", error.message);
+        lt_session_leave(session);
+    } else if (code) {
+        lt_session_close(session);
+        return;
+    }
+    if (session->is_preauth && lt_tls_is_ready(session->tls) && session->caller.identity.known)
+        set_preauth(session, false);
+    process_input(session);
+}
+
 static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
 {
     struct lt_session *session = handle->data;
     (void)suggested;
+    if (session->tls) {
+        *buffer = uv_buf_init(encrypted, sizeof encrypted);
+        return;
+    }
     bool room = lt_buffer_reserve(&session->input, READ_BYTES) == LT_OK;
     *buffer = uv_buf_init(room ? (char *)session->input.data + session->input.size : NULL, room ? READ_BYTES : 0);
 }
@@ -170,6 +259,8 @@ static void after_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffe
     (void)buffer;
     if (count < 0) {
         lt_session_close(session);
+    } else if (count > 0 && session->tls) {
+        take_encrypted(session, (size_t)count);
     } else if (count > 0) {
         session->input.size += (size_t)count;
         process_input(session);
@@ -245,17 +336,6 @@ static void finished(struct lt_caller *caller, struct lt_job *job)
 
 /* --- who it is --- */
 
-static void set_preauth(struct lt_session *session, bool preauth)
-{
-    if (preauth && !session->is_preauth)
-        session->server->preauth_count++;
-    else if (!preauth && session->is_preauth)
-        session->server->preauth_count--;
-    session->is_preauth = preauth;
-    lt_scanner_init(&session->scanner, preauth ? LT_PREAUTH_FRAME_BYTES_MAX : LT_FRAME_BYTES_MAX,
-                    preauth ? LT_PREAUTH_FRAME_ELEMENTS_MAX : LT_FRAME_ELEMENTS_MAX);
-}
-
 void lt_session_set_identity(struct lt_session *session, const struct lt_identity *identity)
 {
     session->caller.identity = *identity;
@@ -269,7 +349,9 @@ static bool authenticate(struct lt_session *session)
     struct lt_identity *identity = &session->caller.identity;
     struct lt_error error;
     int code = lt_authenticate_connection(server, &session->stream, identity, &error);
-    set_preauth(session, code == LT_OK && !identity->known);
+    if (code == LT_OK && server->tls && session->stream.type == UV_TCP && lt_tls_create(server->tls, &session->tls))
+        code = lt_fail_code(&error, LT_ENOMEM);
+    set_preauth(session, code == LT_OK && (!identity->known || session->tls));
     if (server->preauth_count > LT_PREAUTH_CONNECTIONS_MAX && session->is_preauth)
         code = lt_fail(&error, LT_EBUSY, "%d connections have not sent a token yet; try again in a second",
                        LT_PREAUTH_CONNECTIONS_MAX);
@@ -286,6 +368,7 @@ static void after_close(uv_handle_t *handle)
 {
     struct lt_session *session = handle->data;
     lt_buffer_finish(&session->input);
+    lt_tls_destroy(session->tls);
     lt_free(session);
 }
 
@@ -339,7 +422,7 @@ void lt_session_accept(struct lt_server *server, uv_stream_t *listener)
     session->server = server;
     session->accepted = lt_clock_seconds();
     session->caller = (struct lt_caller){.deliver = deliver, .finished = finished};
-    lt_buffer_init(&session->input, LT_FRAME_BYTES_MAX + READ_BYTES);
+    lt_buffer_init(&session->input, LT_FRAME_BYTES_MAX + 2 * READ_BYTES);
     lt_scanner_init(&session->scanner, LT_FRAME_BYTES_MAX, LT_FRAME_ELEMENTS_MAX);
     int failed = listener->type == UV_TCP ? uv_tcp_init(&server->loop, &session->tcp)
                                           : uv_pipe_init(&server->loop, &session->pipe, 0);

@@ -28,6 +28,7 @@ struct lt_session {
     struct lt_session *previous, *next;
     struct lt_buffer input;
     struct lt_scanner scanner;
+    struct lt_tls *tls;          /* through which it reads and writes, or NULL */
     struct lt_upload *upload;    /* a document that arrives in pieces, or NULL */
     struct lt_sending *gathered; /* messages that leave in the next write, or NULL */
     double frame_began;          /* when the first byte of an incomplete frame came; 0 without one */

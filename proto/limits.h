@@ -37,6 +37,10 @@
 #define LT_PREAUTH_FRAME_ELEMENTS_MAX 64
 #define LT_PREAUTH_BODY_BYTES_MAX (64u << 10) /* that are read, and thrown away, so that a client gets to read why */
 
+/* TLS */
+#define LT_TLS_FILE_BYTES_MAX (256u << 10)     /* of a certificate with its chain, or a key */
+#define LT_TLS_HANDSHAKE_BYTES_MAX (64u << 10) /* that a client sends before the connection is made */
+
 /* HTTP */
 #define LT_HTTP_BODY_BYTES_MAX (4u << 20)    /* one request's body: JSON may take several bytes for one of a text */
 #define LT_HTTP_BODIES_BYTES_MAX (64u << 20) /* bodies of all requests together */

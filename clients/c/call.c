@@ -43,6 +43,7 @@ void latent_destroy(struct latent *latent)
 {
     if (latent) {
         connection_close(&latent->connection);
+        lt_free(latent->connection.tls_ca);
         explicit_bzero(latent->token, sizeof latent->token);
     }
     lt_free(latent);
@@ -68,6 +69,16 @@ int latent_connect(struct latent *latent, const char *address)
 {
     int code = connection_open(&latent->connection, address, &latent->error);
     return code == LT_OK && *latent->token ? present_token(latent) : code;
+}
+
+int latent_set_tls_ca(struct latent *latent, const char *path)
+{
+    char *copy = path ? lt_strdup(path) : NULL;
+    if (path && !copy)
+        return lt_fail_code(&latent->error, LT_ENOMEM);
+    lt_free(latent->connection.tls_ca);
+    latent->connection.tls_ca = copy;
+    return LT_OK;
 }
 
 int latent_set_token(struct latent *latent, const char *token)

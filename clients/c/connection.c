@@ -26,6 +26,8 @@ void connection_init(struct connection *connection)
 
 void connection_close(struct connection *connection)
 {
+    tls_close(connection->tls);
+    connection->tls = NULL;
     if (connection->socket >= 0)
         close(connection->socket);
     connection->socket = -1;
@@ -93,25 +95,30 @@ static int split_host(const char *text, char *ret_host, const char **ret_port)
     return LT_OK;
 }
 
-static int open_tcp(struct connection *connection, const char *text, struct lt_error *error)
+/* `scheme` is "tcp" or "tls". */
+static int open_tcp(struct connection *connection, const char *scheme, const char *text, struct lt_error *error)
 {
     const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char host[HOST_BYTES_MAX + 1];
     const char *port = NULL;
     if (split_host(text, host, &port))
-        return lt_fail(error, LT_EPARAM, "an address is tcp://HOST:PORT; found tcp://%.80s", text);
+        return lt_fail(error, LT_EPARAM, "an address is %s://HOST:PORT; found %s://%.80s", scheme, scheme, text);
     int code = getaddrinfo(host, port, &hints, &found);
     if (code)
-        return lt_fail(error, LT_ECONNECT, "cannot resolve tcp://%.80s: %s", text, gai_strerror(code));
+        return lt_fail(error, LT_ECONNECT, "cannot resolve %s://%.80s: %s", scheme, text, gai_strerror(code));
     code = LT_ECONNECT;
     for (struct addrinfo *next = found; next && code; next = next->ai_next)
         code = try_address(connection, next->ai_addr, next->ai_addrlen);
     if (code)
-        lt_fail(error, code, "cannot connect to tcp://%.80s: %s", text, strerror(errno));
+        lt_fail(error, code, "cannot connect to %s://%.80s: %s", scheme, text, strerror(errno));
     else /* requests are small and whole; waiting for more to send with them only delays the first token */
         setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
     freeaddrinfo(found);
+    if (code == LT_OK && strcmp(scheme, "tls") == 0)
+        code = tls_open(connection->socket, host, connection->tls_ca, &connection->tls, error);
+    if (code)
+        connection_close(connection);
     return code;
 }
 
@@ -119,7 +126,9 @@ int connection_open(struct connection *connection, const char *address, struct l
 {
     connection_close(connection);
     if (strncmp(address, "tcp://", 6) == 0)
-        return open_tcp(connection, address + 6, error);
+        return open_tcp(connection, "tcp", address + 6, error);
+    if (strncmp(address, "tls://", 6) == 0)
+        return open_tcp(connection, "tls", address + 6, error);
     if (strncmp(address, "unix:", 5) == 0)
         return open_path(connection, address + 5, error);
     return open_path(connection, address, error);
@@ -143,7 +152,8 @@ int connection_send(struct connection *connection, const uint8_t *data, size_t b
     if (connection->socket < 0)
         return lt_fail(error, LT_ECLOSED, "not connected");
     while (bytes > 0) {
-        ssize_t sent = send(connection->socket, data, bytes, MSG_NOSIGNAL);
+        ssize_t sent = connection->tls ? tls_send(connection->tls, data, bytes)
+                                       : send(connection->socket, data, bytes, MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent < 0 && errno == EPIPE)
@@ -168,7 +178,8 @@ static int receive_more(struct connection *connection, struct lt_error *error)
     }
     ssize_t count;
     do
-        count = recv(connection->socket, received->data + received->size, room, 0);
+        count = connection->tls ? tls_receive(connection->tls, received->data + received->size, room)
+                                : recv(connection->socket, received->data + received->size, room, 0);
     while (count < 0 && errno == EINTR);
     if (count < 0)
         return fail_socket(connection, "reading from", error);

@@ -6,12 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clients/c/tls.h"
 #include "proto/buffer.h"
 #include "proto/error.h"
 #include "proto/scanner.h"
 
 struct connection {
-    int socket; /* -1: closed */
+    int socket;      /* -1: closed */
+    struct tls *tls; /* on the socket, or NULL */
+    char *tls_ca;    /* file of authorities, or NULL for the system's; owned */
     unsigned timeout_ms;
     struct lt_buffer received; /* the object that is arriving, and what came with it */
     struct lt_scanner scanner;

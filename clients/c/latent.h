@@ -82,10 +82,14 @@ struct latent *latent_create(void);
 /* Closes and frees; NULL is allowed. */
 void latent_destroy(struct latent *latent);
 
-/* Opens the connection, closing the one that was open before. `address` is a path, unix:PATH, tcp://HOST:PORT or
- * tcp://[IPV6]:PORT. LATENT_EPARAM: not an address. LATENT_ECONNECT: nobody there. LATENT_EDENIED: the token is not
- * known there. */
+/* Opens the connection, closing the one that was open before. `address` is a path, unix:PATH, tcp://HOST:PORT,
+ * tls://HOST:PORT, or with [IPV6] in place of HOST. Over TLS the daemon's certificate must be one for that host.
+ * LATENT_EPARAM: not an address. LATENT_ECONNECT: nobody there. LATENT_EDENIED: the token is not known there. */
 int latent_connect(struct latent *latent, const char *address);
+
+/* A file of authorities, PEM, one of which must have signed the certificate of a daemon at a tls:// address; NULL, as
+ * created: one of the system's. The path is copied. LATENT_ENOMEM. */
+int latent_set_tls_ca(struct latent *latent, const char *path);
 
 /* The token that latent_connect presents from now on, as `latentctl token new` printed it; NULL, as created, for none.
  * It is copied, and overwritten when it is no longer needed. LATENT_EPARAM: it cannot be one. */

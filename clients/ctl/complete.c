@@ -18,8 +18,8 @@ struct completion {
     const char *const *arguments; /* the words, from the first behind the command on; options may be among them */
     size_t argument_count;
     const char *typed;
-    const char *socket;     /* of -s */
-    const char *token_file; /* likewise */
+    const char *socket;              /* of -s */
+    const char *token_file, *tls_ca; /* likewise */
     candidate_function offer;
     void *data;
 };
@@ -45,7 +45,8 @@ static void offer(const struct completion *completion, const char *candidate, co
 
 static void offer_names(const struct completion *completion, const struct source *source)
 {
-    struct context context = {.options = {.socket = completion->socket, .token_file = completion->token_file}};
+    struct context context = {
+        .options = {.socket = completion->socket, .token_file = completion->token_file, .tls_ca = completion->tls_ca}};
     const char *why;
     struct latent_reply *reply = NULL;
     struct latent *latent = context.latent = latent_create();
@@ -245,6 +246,8 @@ static void read_words(struct completion *completion, size_t count, const char *
             completion->socket = words[i + 1];
         else if (option && strcmp(option->name, "token-file") == 0)
             completion->token_file = words[i + 1];
+        else if (option && strcmp(option->name, "tls-ca") == 0)
+            completion->tls_ca = words[i + 1];
         else if (!option && *words[i] != '-' && completion->command == COMMAND_COUNT &&
                  options_find_command(words[i], &completion->command)) {
             completion->arguments = words + i + 1;

@@ -47,7 +47,9 @@ bool daemon_take_token(struct context *context, const char **ret_why)
             return false;
         }
     }
-    int code = token && *token ? latent_set_token(context->latent, token) : LATENT_OK;
+    int code = latent_set_tls_ca(context->latent, context->options.tls_ca);
+    if (code == LATENT_OK && token && *token)
+        code = latent_set_token(context->latent, token);
     explicit_bzero(line, sizeof line);
     *ret_why = latent_error_message(context->latent);
     return code == LATENT_OK;

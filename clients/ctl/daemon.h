@@ -8,8 +8,8 @@
  * and the user's is not. */
 void daemon_find(struct context *context);
 
-/* Takes the token to present from --token-file or $LATENTD_TOKEN, and gives it to context->latent. False if the file
- * cannot be read or has no token; *ret_why then says so. */
+/* Takes the token to present from --token-file or $LATENTD_TOKEN, and gives it to context->latent with --tls-ca. False
+ * if the file cannot be read or has no token; *ret_why then says so. */
 bool daemon_take_token(struct context *context, const char **ret_why);
 
 /* Connects context->latent, which was made. An exit code; a failure was reported. */

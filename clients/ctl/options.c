@@ -78,6 +78,7 @@ enum option_key {
     OPTION_REENCODE,
     OPTION_MEASURE,
     OPTION_TOKEN_FILE,
+    OPTION_TLS_CA,
     OPTION_ROLES,
 };
 
@@ -85,6 +86,7 @@ static const struct option long_options[] = {
     {"socket", required_argument, NULL, OPTION_SOCKET},
     {"help", no_argument, NULL, OPTION_HELP},
     {"version", no_argument, NULL, OPTION_VERSION},
+    {"tls-ca", required_argument, NULL, OPTION_TLS_CA},
     {"token-file", required_argument, NULL, OPTION_TOKEN_FILE},
     {"json", no_argument, NULL, OPTION_JSON},
     {"watch", no_argument, NULL, OPTION_WATCH},
@@ -120,6 +122,7 @@ static unsigned commands_of(int option)
     switch (option) {
     case OPTION_SOCKET:
     case OPTION_TOKEN_FILE:
+    case OPTION_TLS_CA:
     case OPTION_HELP:
     case OPTION_VERSION:
     case OPTION_JSON:
@@ -326,6 +329,9 @@ static bool read_option(struct options *options, int option)
         return true;
     case OPTION_TOKEN_FILE:
         options->token_file = optarg;
+        return true;
+    case OPTION_TLS_CA:
+        options->tls_ca = optarg;
         return true;
     case OPTION_ROLES:
         options->roles = optarg;

@@ -56,6 +56,7 @@ struct options {
     const char *doc_path;   /* of doc put */
     const char *socket;     /* NULL: the default */
     const char *token_file; /* NULL: $LATENTD_TOKEN, or none */
+    const char *tls_ca;     /* NULL: the system's authorities */
     const char *roles;      /* of token new; NULL if not given */
     const char *space;      /* namespace; NULL: the daemon's choice */
     uint32_t ttl_seconds;   /* LATENT_TTL_DEFAULT if not given */

@@ -21,7 +21,7 @@ def flags(words):
 
 
 def is_flag(word):
-    return f'"{word.removeprefix("--")}", "LATENTD_' in CONFIG
+    return re.search(rf'"{word.removeprefix("--")}",\s+"LATENTD_', CONFIG)
 
 
 def is_open_path(path):

@@ -1,5 +1,5 @@
 """Who gets in: peers of the Unix socket, tokens over TCP, roles, namespaces, and what is taken before it is known who asks. HTTP's side is
-in test_http.py, the files that say who may in test_access_files.py."""
+in test_http_access.py, the files that say who may in test_access_files.py."""
 
 import asyncio
 import grp
@@ -338,6 +338,22 @@ def test_who_is_bound_sees_only_his_own(two):
         assert boss.call("evict", {"share": 1})["evicted"] == len(listed["records"])
         assert b.encode(TEXT).receipt.usage.span_misses == 0, "nothing of b's has gone"
         assert boss.call("flush", {"namespace": "a"})["removed"] == 0
+
+
+def test_documents_and_neighbours_are_bound_too(two):
+    with two.connect(A) as a, two.connect(B) as b:
+        a.doc_put("notes", TEXT)
+        assert [document.name for document in a.doc_list().documents] == ["notes"] and b.doc_list().documents == ()
+        for ask in (lambda: b.doc_get("notes"), lambda: b.doc_history("notes"), lambda: b.doc_remove("notes"),
+                    lambda: b.call("generate", {"segments": [{"doc": "notes"}, {"role": "user", "text": "Who?"}]})):
+            with pytest.raises(Error) as raised:
+                ask()
+            assert raised.value.name == "not_found"
+        assert wait_until(lambda: a.call("stats")["store_waiting"] == 0)
+        text = TEXT.split(".")[0] + "."
+        assert a.call("near", {"text": text})["scanned"] > 0 == b.call("near", {"text": text})["scanned"]
+        with denied("bound"):
+            b.call("doc.get", {"name": "notes", "namespace": "a"})
 
 
 def test_a_namespace_that_does_not_exist(guarded):

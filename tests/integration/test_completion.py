@@ -10,7 +10,7 @@ from terminal import Terminal
 
 COMPLETIONS = ROOT / "deploy" / "completions"
 PATH = f"{BUILD}/clients/ctl:{BUILD}/daemon:{os.environ['PATH']}"
-EVERYWHERE = {"--help", "--version", "--json", "--socket", "--token-file"}
+EVERYWHERE = {"--help", "--version", "--json", "--socket", "--token-file", "--tls-ca"}
 
 
 def offered(*words, socket=None):

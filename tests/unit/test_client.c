@@ -233,7 +233,8 @@ static void refuses_a_generation_without_text(void **state)
 static void says_what_an_address_is(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"", "unix:", "tcp://", "tcp://host", "tcp://:80", "tcp://host:", "tcp://[]:1"};
+    static const char *const wrong[] = {"",          "unix:",       "tcp://",     "tcp://host",
+                                        "tcp://:80", "tcp://host:", "tcp://[]:1", "tls://host"};
     struct latent *latent = latent_create();
     assert_int_equal(latent_ping(latent), LATENT_ECLOSED);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

@@ -24,12 +24,14 @@ class UnixAddress:
 
 @dataclass(frozen=True)
 class TcpAddress:
-    """A host and a port."""
+    """A host and a port, with or without TLS."""
     host: str
     port: int
+    tls: bool = False
 
     def __str__(self) -> str:
-        return f"tcp://[{self.host}]:{self.port}" if ":" in self.host else f"tcp://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'tls' if self.tls else 'tcp'}://{host}:{self.port}"
 
 
 Address = UnixAddress | TcpAddress
@@ -51,9 +53,9 @@ def usual_token(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def parse_address(text: str | os.PathLike[str]) -> Address:
-    """Reads a path, unix:PATH, tcp://HOST:PORT or tcp://[IPV6]:PORT. BadParameterError if it is none of them."""
+    """Reads a path, unix:PATH, tcp://HOST:PORT or tls://HOST:PORT, HOST being [IPV6] as well. BadParameterError if it is none of them."""
     text = os.fspath(text)
-    if text.startswith("tcp://"):
+    if text.startswith(("tcp://", "tls://")):
         return _parse_tcp(text)
     path = text.removeprefix("unix:")
     size = len(os.fsencode(path))
@@ -63,9 +65,10 @@ def parse_address(text: str | os.PathLike[str]) -> Address:
 
 
 def _parse_tcp(text: str) -> TcpAddress:
-    host, colon, port = text.removeprefix("tcp://").rpartition(":")
+    scheme, _, rest = text.partition("://")
+    host, colon, port = rest.rpartition(":")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     if not colon or not 1 <= len(host) <= HOST_BYTES_MAX or not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        raise BadParameterError(f"an address is tcp://HOST:PORT; found {text:.80}")
-    return TcpAddress(host, int(port))
+        raise BadParameterError(f"an address is {scheme}://HOST:PORT; found {text:.80}")
+    return TcpAddress(host, int(port), scheme == "tls")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -86,14 +87,15 @@ def _method(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P]
 
 
 class AsyncClient:
-    """A daemon, to be asked from the tasks of one loop; they share one connection. Address, timeout, token and connecting are as for Client;
+    """A daemon, to be asked from the tasks of one loop; they share one connection. Address, timeout, token, ssl and connecting are as for Client;
     a task that is cancelled cancels its request."""
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = DEFAULT_TIMEOUT,
-                 token: str | None = None, limits: Limits = Limits()) -> None:
+                 token: str | None = None, ssl: SSLContext | None = None, limits: Limits = Limits()) -> None:
         self.address = parse_address(usual_address() if address is None else address)
         self.timeout = timeout
         self._token = usual_token() if token is None else token
+        self._ssl = ssl
         self._limits = limits
         self._connection: AsyncConnection | None = None
         self._closed = False
@@ -177,7 +179,7 @@ class AsyncClient:
             return self._connection
 
     async def _connect(self) -> AsyncConnection:
-        connection = await AsyncConnection.open(self.address, self.timeout, self._limits)
+        connection = await AsyncConnection.open(self.address, self.timeout, self._limits, self._ssl)
         if self._token is not None:
             call = methods.hello(token=self._token)
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
@@ -22,14 +23,16 @@ class AsyncConnection(asyncio.Protocol):
         self._writable = asyncio.Event()  # the transport wants more
 
     @classmethod
-    async def open(cls, address: Address, timeout: float | None, limits: Limits) -> AsyncConnection:
+    async def open(cls, address: Address, timeout: float | None, limits: Limits,
+                   context: ssl.SSLContext | None = None) -> AsyncConnection:
         """ConnectError: nobody answers at the address."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
                 if isinstance(address, UnixAddress):
                     return (await loop.create_unix_connection(lambda: cls(limits), address.path))[1]
-                return (await loop.create_connection(lambda: cls(limits), address.host, address.port))[1]
+                secured = (context or ssl.create_default_context()) if address.tls else None
+                return (await loop.create_connection(lambda: cls(limits), address.host, address.port, ssl=secured))[1]
         except OSError as failure:
             raise ConnectError(f"cannot connect to {address}: {failure.strerror or failure or 'no answer'}") from None
 

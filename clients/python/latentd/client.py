@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack, overload
 
@@ -82,17 +83,18 @@ def _method(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
 class Client:
     """A daemon, to be asked from any number of threads; they share one connection, and each gets its own answers.
 
-    `address` is a path, unix:PATH or tcp://HOST:PORT; without it the client looks where latentctl does ($LATENTD_SOCKET first). The
+    `address` is a path, unix:PATH, tcp://HOST:PORT or tls://HOST:PORT; without it the client looks where latentctl does ($LATENTD_SOCKET first). The
     connection is opened when it is first needed, and again after it was closed, for example by a restart of the daemon; requests that
     were under way then fail with ClosedError. `timeout` is how many seconds nothing may be heard of a request before it is cancelled
     and fails with TimeoutError; None waits for ever. `token` is what `latentctl token new` made, for a daemon that asks for one; without
-    it $LATENTD_TOKEN, if that is set. Not to be used in a process forked off meanwhile."""
+    it $LATENTD_TOKEN, if that is set. `ssl` is for tls://, where the system's authorities are not those that count. Not to be used in a process forked off meanwhile."""
 
     def __init__(self, address: str | os.PathLike[str] | None = None, *, timeout: float | None = DEFAULT_TIMEOUT,
-                 token: str | None = None, limits: Limits = Limits()) -> None:
+                 token: str | None = None, ssl: SSLContext | None = None, limits: Limits = Limits()) -> None:
         self.address = parse_address(usual_address() if address is None else address)
         self.timeout = timeout
         self._token = usual_token() if token is None else token
+        self._ssl = ssl
         self._limits = limits
         self._connection: Connection | None = None
         self._closed = False
@@ -179,7 +181,7 @@ class Client:
             return self._connection
 
     def _connect(self) -> Connection:
-        connection = Connection(self.address, self.timeout, self._limits)
+        connection = Connection(self.address, self.timeout, self._limits, self._ssl)
         if self._token is not None:
             call = methods.hello(token=self._token)
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import select
 import socket
+import ssl
 import threading
 import time
 from collections import deque
@@ -23,7 +24,10 @@ from .errors import ClosedError, ConnectError, IoError, TimeoutError
 RECEIVE_BYTES = 1 << 16
 
 
-def _connect(address: Address, timeout: float | None) -> socket.socket:
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+def _connect(address: Address, timeout: float | None, context: ssl.SSLContext | None) -> socket.socket:
     try:
         if isinstance(address, UnixAddress):
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -37,8 +41,10 @@ def _connect(address: Address, timeout: float | None) -> socket.socket:
             connected = socket.create_connection((address.host, address.port), timeout)
             # Requests are small and whole; waiting for more to send with them only delays the first token.
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if address.tls:
+                connected = (context or ssl.create_default_context()).wrap_socket(connected, server_hostname=address.host)
     except OSError as failure:
-        raise ConnectError(f"cannot connect to {address}: {failure.strerror or failure}") from None
+        raise ConnectError(f"cannot connect to {address}: {getattr(failure, 'verify_message', '') or failure.strerror or failure}") from None
     connected.setblocking(False)
     return connected
 
@@ -46,8 +52,9 @@ def _connect(address: Address, timeout: float | None) -> socket.socket:
 class Connection:
     """Safe to use from any number of threads. It ends once: by `close`, by being forgotten, or when `alive` has become false."""
 
-    def __init__(self, address: Address, timeout: float | None, limits: Limits) -> None:
-        self._socket = _connect(address, timeout)
+    def __init__(self, address: Address, timeout: float | None, limits: Limits,
+                 context: ssl.SSLContext | None = None) -> None:
+        self._socket = _connect(address, timeout, context)
         self._core = Core(limits)
         self._woken, self._waker = socket.socketpair()  # a byte ends a poll
         self._waker.setblocking(False)
@@ -145,7 +152,9 @@ class Connection:
     def _receive(self) -> None:
         try:
             data = self._socket.recv(RECEIVE_BYTES)
-        except BlockingIOError:
+            while data and isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+                data += self._socket.recv(RECEIVE_BYTES)  # what is decrypted already, no poll tells of
+        except WOULD_BLOCK:
             return
         except ConnectionResetError:
             data = b""
@@ -163,7 +172,7 @@ class Connection:
         try:
             while outgoing:
                 del outgoing[:self._socket.send(outgoing)]
-        except BlockingIOError:
+        except WOULD_BLOCK:
             if self._polling:
                 self._wake()
         except (BrokenPipeError, ConnectionResetError):

@@ -10,6 +10,7 @@ from latentd.address import TcpAddress, UnixAddress, parse_address, usual_addres
 @pytest.mark.parametrize("text, address", [
     ("/run/latentd.sock", UnixAddress("/run/latentd.sock")), ("unix:here", UnixAddress("here")), ("here", UnixAddress("here")),
     ("tcp://localhost:7000", TcpAddress("localhost", 7000)), ("tcp://[::1]:7000", TcpAddress("::1", 7000)),
+    ("tls://localhost:7000", TcpAddress("localhost", 7000, tls=True)),
     ("x" * 107, UnixAddress("x" * 107)),
 ])
 def test_addresses(text, address):
@@ -22,7 +23,7 @@ def test_paths_are_addresses(tmp_path):
 
 
 @pytest.mark.parametrize("text, named", [
-    ("", "has 0"), ("unix:", "has 0"), ("x" * 108, "has 108"), ("é" * 54, "has 108"), ("tcp://localhost", "tcp://HOST:PORT"),
+    ("", "has 0"), ("unix:", "has 0"), ("x" * 108, "has 108"), ("é" * 54, "has 108"), ("tcp://localhost", "tcp://HOST:PORT"), ("tls://localhost", "tls://HOST:PORT"),
     ("tcp://:7000", "tcp://HOST:PORT"), ("tcp://localhost:", "tcp://HOST:PORT"), ("tcp://localhost:many", "tcp://HOST:PORT"),
     ("tcp://localhost:70000", "tcp://HOST:PORT"), ("tcp://localhost:0", "tcp://HOST:PORT"), ("tcp://" + "x" * 256 + ":1", "tcp://HOST:PORT"),
 ])
