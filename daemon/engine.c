@@ -19,6 +19,7 @@
 #include "daemon/scoring.h"
 #include "daemon/states_file.h"
 #include "daemon/task.h"
+#include "daemon/task_begin.h"
 #include "proto/alloc.h"
 
 struct lt_engine {
@@ -117,40 +118,6 @@ static void look_at_documents(struct lt_engine *engine, struct lt_job *job, cons
     }
 }
 
-/* One change of a document at a time: the next one must know what the one before made. */
-static bool is_changing(const struct lt_engine *engine, const struct lt_job *job)
-{
-    const struct lt_request *request = job->request;
-    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
-    for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (task->put && task->put->making.space == job->space.id && strcmp(task->put->making.name, name) == 0)
-            return true;
-    return false;
-}
-
-static int create_task(struct lt_engine *engine, struct lt_job *job, struct lt_served_model *served,
-                       struct lt_task **ret_task, struct lt_error *error)
-{
-    enum lt_method method = job->request->method;
-    bool changes = method == LT_METHOD_DOCUMENT_PUT || method == LT_METHOD_DOCUMENT_REMOVE;
-    if (changes && is_changing(engine, job))
-        return lt_fail(error, LT_EBUSY, "another request is changing this document; try again when it is done");
-    struct lt_task *task = NULL;
-    int code = lt_task_create(job, served, &task, error);
-    if (code)
-        return code;
-    if (changes)
-        code = lt_document_put_create(task, engine->place.store, engine->place.wake, &task->put, error);
-    else if (method == LT_METHOD_DOCUMENT_REFINE)
-        code = lt_refining_create(&engine->place, served, &job->space, job->request->document.name,
-                                  job->request->document.version, &task->refining_document, error);
-    if (code)
-        lt_task_destroy(task);
-    else
-        *ret_task = task;
-    return code;
-}
-
 static void take_up(struct lt_engine *engine, struct lt_job *job)
 {
     struct lt_error error = {0};
@@ -176,7 +143,7 @@ static void take_up(struct lt_engine *engine, struct lt_job *job)
     for (; *link; link = &(*link)->next)
         count++;
     int code = lt_cycle_memory_reserve(&engine->memory, count);
-    code = code ? lt_fail_code(&error, code) : create_task(engine, job, served, &task, &error);
+    code = code ? lt_fail_code(&error, code) : lt_task_begin(&engine->place, engine->tasks, job, served, &task, &error);
     if (code) {
         lt_outbox_answer_error(&engine->outbox, job, &error);
         return;

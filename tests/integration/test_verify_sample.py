@@ -138,6 +138,7 @@ def test_mixed_states_in_memory_are_forgotten(make_daemon):
         expected = generate(connection, story(5))
         settle(connection)
     daemon.stop()
+    (daemon.store / "states").unlink()  # what was mixed of the right ones
     damage(daemon, falsify([span["key"] for span in expected["spans"] if span["tokens"] > 3][:4]))
     daemon.start()
     with daemon.connect() as connection:
