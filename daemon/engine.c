@@ -120,10 +120,8 @@ static void look_at_documents(struct lt_engine *engine, struct lt_job *job, cons
 /* One change of a document at a time: the next one must know what the one before made. */
 static bool is_changing(const struct lt_engine *engine, const struct lt_job *job)
 {
-    const struct lt_request *request = job->request;
-    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
     for (const struct lt_task *task = engine->tasks; task; task = task->next)
-        if (task->put && task->put->making.space == job->space.id && strcmp(task->put->making.name, name) == 0)
+        if (task->put && lt_document_put_changes(task->put, job))
             return true;
     return false;
 }
