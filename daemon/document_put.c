@@ -1,5 +1,7 @@
 #include "daemon/document_put.h"
 
+#include <string.h>
+
 #include "daemon/clock.h"
 #include "daemon/documents.h"
 #include "proto/alloc.h"
@@ -10,6 +12,13 @@
 static bool is_removal(const struct lt_task *task)
 {
     return task->job->request->method == LT_METHOD_DOCUMENT_REMOVE;
+}
+
+bool lt_document_put_changes(const struct lt_document_put *put, const struct lt_job *job)
+{
+    const struct lt_request *request = job->request;
+    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
+    return put->making.space == job->space.id && strcmp(put->making.name, name) == 0;
 }
 
 /* --- slices --- */

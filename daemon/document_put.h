@@ -24,6 +24,9 @@ int lt_document_put_create(struct lt_task *task, struct lt_store *store, struct 
                            struct lt_document_put **ret_put, struct lt_error *error);
 void lt_document_put_destroy(struct lt_document_put *put);
 
+/* Whether it is about the document that a job, a put or a removal, is to change. */
+bool lt_document_put_changes(const struct lt_document_put *put, const struct lt_job *job);
+
 /* Takes up what was resolved and plans the next slice. *ret_done: the document is on disk. LT_ENOMEM, LT_EFULL, LT_EIO,
  * LT_EUTF8; `error` is filled. */
 int lt_document_put_advance(struct lt_task *task, bool *ret_done, struct lt_error *error);

@@ -1,16 +1,12 @@
 #include "daemon/task_begin.h"
 
-#include <string.h>
-
 #include "daemon/document_put.h"
 
 /* One change of a document at a time: the next one must know what the one before made. */
 static bool is_changing(const struct lt_task *tasks, const struct lt_job *job)
 {
-    const struct lt_request *request = job->request;
-    const char *name = request->method == LT_METHOD_DOCUMENT_PUT ? request->document_put.name : request->document.name;
     for (const struct lt_task *task = tasks; task; task = task->next)
-        if (task->put && task->put->making.space == job->space.id && strcmp(task->put->making.name, name) == 0)
+        if (task->put && lt_document_put_changes(task->put, job))
             return true;
     return false;
 }
