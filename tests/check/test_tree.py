@@ -66,7 +66,7 @@ def test_only_the_allocator_allocates():
 
 def test_every_package_of_the_list_is_known_to_the_build():
     lines = [line for line in (ROOT / "deploy" / "packages").read_text().splitlines() if line and not line.startswith("#")]
-    assert all(re.match(r"(build|run|test|train|bench|package|fuzz)\s+\S+\s+\S", line) for line in lines)
+    assert all(re.match(r"(build|run|test|train|bench|package|fuzz|coverage|valgrind|soak)\s+\S+\s+\S", line) for line in lines)
     libraries = re.findall(r"dependency\('([a-z]+)'", "".join((ROOT / file).read_text() for file in tracked("*meson.build")))
     packages = " ".join(lines)
     for library in set(libraries) - {"threads"}:
