@@ -45,7 +45,7 @@ static struct lt_store *the_store(void)
 static void write_value(struct lt_store *store, enum lt_database database, enum lt_sealed_kind kind, const void *key,
                         size_t key_bytes, const uint8_t *content, size_t bytes)
 {
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     uint8_t *value;
     require(changes && lt_changes_put(changes, database, key, key_bytes, LT_SEALED_BYTES(bytes), &value) == LT_OK);
     memcpy(value + LT_SEALED_HEAD_BYTES, content, bytes);
@@ -58,9 +58,9 @@ static void read_document(struct lt_store *store)
 {
     struct lt_document document, same;
     char found[LT_DOCUMENT_NAME_MAX + 1];
-    int code = lt_document_find(store, name, &document);
+    int code = lt_document_find(store, 0, name, &document);
     require(code == LT_OK || code == LT_ECORRUPT);
-    require(lt_document_next(store, "", found, &same) == code && strcmp(found, name) == 0);
+    require(lt_document_next(store, 0, "", found, &same) == code && strcmp(found, name) == 0);
     if (code)
         return;
     require(document.count >= 1 && document.count <= LT_DOCUMENT_VERSIONS_MAX);
@@ -72,7 +72,7 @@ static volatile uint8_t touched; /* all that is read is there */
 static void read_part(struct lt_store *store)
 {
     struct lt_document_part part;
-    int code = lt_document_part_read(store, name, 1, 0, &part);
+    int code = lt_document_part_read(store, 0, name, 1, 0, &part);
     require(code == LT_OK || code == LT_ECORRUPT);
     if (code)
         return;

@@ -84,7 +84,7 @@ static inline int put_document(struct lt_store *store)
         .spans = SPANS, .tokens = SPANS, .bytes = 4, .keys = keys, .ids = ids, .lengths = lengths, .text = "text"};
     const struct lt_document document = {
         .count = 1, .versions = {{.number = 1, .parts = 1, .bytes = 4, .tokens = SPANS, .spans = SPANS}}};
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     int code = changes ? lt_document_part_put(changes, "name", 1, 0, &part) : LT_ENOMEM;
     if (code == LT_OK)
         code = lt_document_put(changes, "name", &document);
@@ -99,7 +99,7 @@ static inline int put_refined(struct lt_store *store)
 {
     static uint32_t times;
     float refined[4] = {1, 2, 3, 4};
-    struct lt_changes *changes = lt_changes_create();
+    struct lt_changes *changes = lt_changes_create(0);
     struct lt_span_key chain[2] = {key_of(++times), key_of(0)};
     int code = changes ? LT_OK : LT_ENOMEM;
     for (int i = 0; i < 2 && code == LT_OK; i++)
@@ -295,16 +295,16 @@ static inline int ask_documents(struct lt_store *store)
     uint64_t bytes, most;
     int code = put_document(store);
     if (code == LT_OK)
-        code = lt_document_find(store, "name", &document);
+        code = lt_document_find(store, 0, "name", &document);
     if (code == LT_OK)
-        code = lt_document_next(store, "", name, &document);
+        code = lt_document_next(store, 0, "", name, &document);
     if (code == LT_OK)
         code = lt_documents_used(store, &bytes, &most);
     if (code == LT_OK)
-        code = lt_document_part_read(store, "name", 1, 0, &part);
+        code = lt_document_part_read(store, 0, "name", 1, 0, &part);
     if (code == LT_OK)
         lt_document_part_finish(&part);
-    struct lt_changes *changes = code ? NULL : lt_changes_create();
+    struct lt_changes *changes = code ? NULL : lt_changes_create(0);
     if (code == LT_OK)
         code = changes ? lt_document_remove(changes, "name", &document) : LT_ENOMEM;
     if (code) {
