@@ -1,5 +1,7 @@
 """Many clients at once."""
 
+import collections
+import contextlib
 import json
 import subprocess
 
@@ -62,3 +64,28 @@ def test_pipelined_requests_beyond_the_limit_wait_their_turn(wire):
     for id in ids:
         error, result = wire.response(id)
         assert error is None and result["usage"]["prompt_spans"] >= 1
+
+
+def test_more_requests_than_may_wait_are_told_so_at_once(make_daemon):
+    """While the engine is at work on a long prompt, more requests come than its queue takes. Each is answered once: by its result, or as `busy`;
+    who is told so may come again."""
+    daemon = make_daemon(model=SHIPPED, arguments=("--threads", "1"))
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(daemon.connect_wire()) for _ in range(12)]
+        limits = wires[0].response(wires[0].send("info"))[1]["limits"]
+        each = limits["requests_of_a_connection"]
+        assert len(wires) * each > 2 * limits["waiting_requests"]
+        long = wires[0].send("encode", {"text": " ".join(f"{number} and {number + 1}." for number in range(20000))})
+        ids = [wire.send_together("encode", [{"text": f"Number {number}."} for number in range(each - 1)]) for wire in wires]
+        outcomes = collections.Counter()
+        for wire, expected in zip(wires, ids):
+            left = set(expected) | ({long} if wire is wires[0] else set())
+            while left:
+                kind, id, error, _ = wire.receive()
+                assert kind == 1
+                left.remove(id)  # KeyError for one that is answered twice
+                outcomes[error["name"] if error else "done"] += 1
+        assert set(outcomes) == {"done", "busy"} and outcomes.total() == len(wires) * (each - 1) + 1, outcomes
+        for wire in wires:
+            error, reply = wire.response(wire.send("encode", {"text": "Number 1."}))
+            assert error is None and reply["usage"]["span_hits"] == reply["usage"]["prompt_spans"]
