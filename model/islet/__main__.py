@@ -43,8 +43,10 @@ def carry(arguments):
 
 def vectors(arguments):
     from . import vectors as writer
-    writer.write_tiny()
-    writer.write_shipped(arguments.name)
+    if arguments.name == "tiny":
+        writer.write_tiny()
+    else:
+        writer.write_shipped(arguments.name)
 
 
 def main():
@@ -74,7 +76,7 @@ def main():
     command.add_argument("name", help="a configuration in model/configs")
     command.set_defaults(run=carry)
     command = commands.add_parser("vectors", help="write tests/vectors from PyTorch")
-    command.add_argument("name", help="the shipped model's configuration")
+    command.add_argument("name", help="the configuration of a shipped model, or tiny")
     command.set_defaults(run=vectors)
     arguments = parser.parse_args()
     try:

@@ -140,6 +140,22 @@ def write_json(name, model_file, cases):
         file.write("\n")
 
 
+def write_llama_vectors(name, model_file, model, tokenizer, positions=None):
+    """Logits of the cases' continuations by a token-level model, of the first `positions` tokens if that is given."""
+    cases, logits = [], []
+    for case in CASES:
+        prompt = sum(([tokenizer.piece_to_id(control)] + tokenizer.encode(text) for control, text in case["segments"]), [])
+        continuation = tokenizer.encode(case["continuation"])[:positions and positions - 1]
+        tokens = torch.tensor(prompt + continuation)[None]
+        with torch.no_grad():
+            output = model.logits(tokens, torch.zeros_like(tokens))[0, len(prompt) - 1:].numpy()
+        cases.append(dict(tokens=prompt, continuation=continuation, logits=dict(
+            file=f"{name}.logits.f32", offset=sum(x.size for x in logits), positions=len(output))))
+        logits.append(output)
+    write_floats(f"{name}.logits.f32", logits)
+    write_json(f"{name}.json", model_file, cases)
+
+
 def write_tiny_llama(tokenizer):
     """Random, too. Its width is a power of four, so that folding sqrt(D) into the input table rounds nothing."""
     base = load_config("tokenwise-s")
@@ -148,19 +164,7 @@ def write_tiny_llama(tokenizer):
     model = Tokenwise(config)
     randomise(model)
     write_model(VECTORS / "tiny-llama.gguf", config, model, tokenizer)
-    as_stored(model)
-    cases, logits = [], []
-    for case in CASES:
-        prompt = sum(([tokenizer.piece_to_id(control)] + tokenizer.encode(text) for control, text in case["segments"]), [])
-        continuation = tokenizer.encode(case["continuation"])
-        tokens = torch.tensor(prompt + continuation)[None]
-        with torch.no_grad():
-            output = model.logits(tokens, torch.zeros_like(tokens))[0, len(prompt) - 1:].numpy()
-        cases.append(dict(tokens=prompt, continuation=continuation, logits=dict(
-            file="tiny-llama.logits.f32", offset=sum(x.size for x in logits), positions=len(output))))
-        logits.append(output)
-    write_floats("tiny-llama.logits.f32", logits)
-    write_json("tiny-llama.json", "tests/vectors/tiny-llama.gguf", cases)
+    write_llama_vectors("tiny-llama", "tests/vectors/tiny-llama.gguf", as_stored(model), tokenizer)
 
 
 def write_tiny():
@@ -189,4 +193,7 @@ def write_shipped(name):
     config = load_config(name)
     model, tokenizer = build(config), load_tokenizer(MODEL_FOLDER / "run" / f"tokens-{config.vocabulary}" / "tokenizer.model")
     start_from(model, MODEL_FOLDER / f"{name}.gguf")
-    write_vectors("shipped", f"model/{name}.gguf", as_stored(model), config, tokenizer, positions=8)
+    if isinstance(model, Tokenwise):
+        write_llama_vectors(name, f"model/{name}.gguf", as_stored(model), tokenizer, positions=8)
+    else:
+        write_vectors("shipped", f"model/{name}.gguf", as_stored(model), config, tokenizer, positions=8)
