@@ -75,7 +75,7 @@ static inline void fill(uint32_t number, uint16_t *payload)
         payload[i] = (uint16_t)(number * 31 + i);
 }
 
-static inline int put_expiring(struct lt_store *store, uint32_t number, uint32_t expires)
+static inline int put_in(struct lt_store *store, uint32_t space, uint32_t number, uint32_t expires)
 {
     static const uint32_t tokens[12] = {5, 6, 7};
     uint16_t payload[DIMENSION];
@@ -83,12 +83,18 @@ static inline int put_expiring(struct lt_store *store, uint32_t number, uint32_t
     const struct lt_latent latent = {.key = key_of(number),
                                      .type = LT_LATENT_F16,
                                      .dimension = DIMENSION,
+                                     .namespace_id = space,
                                      .created = 1000 + number,
                                      .expires = expires,
                                      .token_count = number % 12 + 1,
                                      .tokens = tokens,
                                      .payload = payload};
     return lt_store_put(store, &latent, 1, NULL);
+}
+
+static inline int put_expiring(struct lt_store *store, uint32_t number, uint32_t expires)
+{
+    return put_in(store, 0, number, expires);
 }
 
 static inline int put(struct lt_store *store, uint32_t number)

@@ -38,23 +38,6 @@ static inline struct lt_store *open_relaxed(void)
 
 /* --- what is stored --- */
 
-static inline int put_in(struct lt_store *store, uint32_t id, uint32_t number, uint32_t expires)
-{
-    static const uint32_t tokens[12] = {5, 6, 7};
-    uint16_t payload[DIMENSION];
-    fill(number, payload);
-    const struct lt_latent latent = {.key = key_of(number),
-                                     .type = LT_LATENT_F16,
-                                     .dimension = DIMENSION,
-                                     .namespace_id = id,
-                                     .created = 1000 + number,
-                                     .expires = expires,
-                                     .token_count = number % 12 + 1,
-                                     .tokens = tokens,
-                                     .payload = payload};
-    return lt_store_put(store, &latent, 1, NULL);
-}
-
 static inline void keys_from(uint32_t first, struct lt_span_key *keys)
 {
     for (uint32_t i = 0; i < LATENTS; i++)

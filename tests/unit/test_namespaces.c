@@ -22,22 +22,6 @@ static struct lt_namespace make(struct lt_store *store, const char *name, uint64
     return space;
 }
 
-static int put_in(struct lt_store *store, uint32_t space, uint32_t number, uint32_t expires)
-{
-    static const uint32_t tokens[] = {1, 2, 3};
-    uint16_t payload[DIMENSION];
-    fill(number, payload);
-    const struct lt_latent latent = {.key = key_of(number),
-                                     .type = LT_LATENT_F16,
-                                     .dimension = DIMENSION,
-                                     .namespace_id = space,
-                                     .expires = expires,
-                                     .token_count = 3,
-                                     .tokens = tokens,
-                                     .payload = payload};
-    return lt_store_put(store, &latent, 1, NULL);
-}
-
 static struct lt_namespace_usage usage(struct lt_store *store, uint32_t id)
 {
     struct lt_namespace_usage usage = {.space.id = UINT32_MAX};
@@ -90,8 +74,8 @@ static void usage_follows_what_is_there(void **state)
     struct lt_store *store = open_store();
     struct lt_namespace a = make(store, "a", 0, 0);
     for (uint32_t i = 0; i < 100; i++)
-        assert_int_equal(put_in(store, i % 4 ? a.id : 0, i, 0), LT_OK);
-    assert_int_equal(put_in(store, a.id, 1, 0), LT_OK); /* is there */
+        assert_int_equal(put_in(store, i % 4 ? a.id : 0, 12 * i, 0), LT_OK); /* records of one size */
+    assert_int_equal(put_in(store, a.id, 12, 0), LT_OK);                     /* is there */
     assert_int_equal(lt_store_flush(store), LT_OK);
     for (int reopened = 0; reopened < 2; reopened++) {
         assert_int_equal(usage(store, a.id).entries, 75);
