@@ -125,9 +125,7 @@ def test_what_was_computed_from_a_wrong_latent_is_forgotten(make_daemon):
         reply = ask(connection, "tale")
         assert reply["text"] == expected["text"] and reply["usage"]["refined_spans"] == 0
         assert connection.call("stats")["hits_wrong"] == len(set(chosen))
-        again = ask(connection, "tale", question="Who was it?")
-        assert again["usage"]["refined_spans"] == 0 and again["usage"]["restored_spans"] > 0
-        assert connection.call("doc.refine", {"name": "tale"})["known"] == 0
+        assert connection.call("doc.refine", {"name": "tale"})["known"] == 0  # used once, it was not refined in idle time either
         assert ask(connection, "tale", question="Where was it?")["text"] == ask(plain.connect(), "tale", question="Where was it?")["text"]
 
 
